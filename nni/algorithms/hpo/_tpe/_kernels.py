@@ -1,0 +1,141 @@
+"""Kernel density estimates over encoded configurations: l(x) and g(x) of Bergstra et al. 2011.
+
+One estimate is a mixture of the prior and one kernel for each observation. A kernel is a product over the dimensions of
+a group (Falkner et al. 2018 for the joint form): a normal one truncated to the bounds for numbers, integrated over
+the bin for rounded numbers, and smoothed counts for categories. Densities are taken relative to the prior, so that the
+prior's own is 1 everywhere and no density or mass of a prior ever needs to be known for real dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from nni.algorithms.hpo._tpe._groups import Group
+from nni.algorithms.hpo._tpe._observations import Floats
+
+NORMAL_RANGE = 5.0
+"""What counts as the range of a normal prior, in standard deviations; of a bounded one the range is 1."""
+
+BRANCH=4
+FINEST=100
+_TINY = 1e-12  # mass of a bin out of reach of a kernel; the prior's share of the mixture is always far above
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+class KernelMixture:
+    """A density over the dimensions of one group.
+
+    Parameters
+    ----------
+    group
+        The dimensions.
+    rows : array, shape (k, g)
+        Observations; may be empty, which leaves the prior.
+    weights : array, shape (k,)
+        Their weights; the prior has weight 1.
+    """
+
+    def __init__(self, group: Group, rows: Floats, weights: Floats) -> None:
+        self._group = group
+        self._rows = rows
+        self._centres = rows[:, group.numeric]
+        self._weights = np.append(weights, 1.0) / (weights.sum() + 1.0)
+        self._widths = self._bandwidths()
+        self._below = ndtr((group.lower - self._centres) / self._widths)
+        self._inside = ndtr((group.upper - self._centres) / self._widths) - self._below
+        # Share of the uniform distribution in a categorical kernel. With it, the mixture gives every option
+        # (number of times seen + 1 / n), normalised: smoothing that fades as observations come in.
+        br={q for q,_ in group.branches}; self._blur = [(BRANCH*options / (BRANCH*options + max(len(rows), 1)) if q in br else options / (options + max(len(rows), 1))) for q, options in group.categorical]
+
+    def _bandwidths(self) -> Floats:
+        """Return one width per numeric dimension: Scott's rule on observations and prior (Scott 1992, eq. 6.42)."""
+        group, k = self._group, len(self._rows)
+        prior_variance = np.where(group.unbounded, 1.0, 1 / 12)
+        middle = self._centres.mean(axis=0) if k else 0.0
+        variance = (((self._centres - middle) ** 2).sum(axis=0) + prior_variance) / (k + 1)
+        widths = np.sqrt(variance) * max(k, 1) ** (-1 / (len(group.columns) + 4))
+        return np.asarray(np.maximum(widths, np.where(group.unbounded, NORMAL_RANGE, 1.0) / min(FINEST, 1 + len(group.losses))))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Draw rows, shape (n, g), rounded to what configurations can have."""
+        group, k = self._group, len(self._rows)
+        kernel = rng.choice(k + 1, size=n, p=self._weights)
+        uniform = rng.random((n, len(group.columns)))
+        rows = uniform.copy()
+        from_kernel = kernel < k
+        kernel = kernel[from_kernel]
+        if group.numeric.size:
+            rows[:, group.numeric] = self._draw_numbers(uniform[:, group.numeric], from_kernel, kernel)
+        for (position, options), blur in zip(group.categorical, self._blur, strict=True):
+            rows[:, position] = np.floor(uniform[:, position] * options)
+            kept = rng.random(len(kernel)) >= blur
+            rows[np.flatnonzero(from_kernel)[kept], position] = self._rows[kernel[kept], position]
+        return group.scale.internal(group.scale.values(rows))
+
+    def _draw_numbers(self, uniform: Floats, from_kernel: NDArray[np.bool_], kernel: NDArray[np.intp]) -> Floats:
+        group = self._group
+        numbers = np.where(group.unbounded, ndtri(uniform), uniform)
+        share = self._below[kernel] + uniform[from_kernel] * self._inside[kernel]
+        numbers[from_kernel] = self._centres[kernel] + self._widths * ndtri(share)
+        return np.asarray(np.clip(numbers, np.maximum(group.lower, -37), np.minimum(group.upper, 37)))
+
+    def log_ratio(self, rows: Floats) -> Floats:
+        """Return log(density / prior density) of rows, shape (n,)."""
+        logs = np.zeros((len(rows), len(self._rows)))
+        if self._group.numeric.size:
+            self._add_real(rows, logs)
+            self._add_rounded(rows, logs)
+        self._add_categorical(rows, logs)
+        largest = np.maximum(logs.max(axis=1, initial=0.0), 0.0)
+        total = np.exp(logs - largest[:, None]) @ self._weights[:-1] + self._weights[-1] * np.exp(-largest)
+        return np.asarray(np.log(total) + largest)
+
+    def _add_real(self, rows: Floats, logs: Floats) -> None:
+        """Add the kernels of real dimensions, and for all numeric dimensions what truncation takes away.
+
+        The square of (x - centre) / width is multiplied out, so that the work is one product of matrices.
+        """
+        group = self._group
+        real = np.ones(len(group.numeric), dtype=bool)
+        real[[k for k, _ in group.bins]] = False
+        numbers, centres = rows[:, group.numeric[real]], self._centres[:, real]
+        precision = self._widths[real] ** -2
+        own = -0.5 * centres**2 @ precision - np.log(self._inside).sum(axis=1)
+        own -= np.log(self._widths[real]).sum() + real.sum() * _HALF_LOG_2PI
+        at = -0.5 * numbers**2 @ precision
+        free = group.unbounded[real]
+        if free.any():  # relative to a standard normal prior; a bounded prior has density 1
+            at += (0.5 * numbers[:, free] ** 2 + _HALF_LOG_2PI).sum(axis=1)
+        logs += (numbers * precision) @ centres.T + own + at[:, None]
+
+    def _add_rounded(self, rows: Floats, logs: Floats) -> None:
+        """Add the masses of the bins of rounded dimensions, relative to those of the prior."""
+        group = self._group
+        if not group.bins:
+            return
+        lower, upper = group.scale.edges(group.scale.values(rows))
+        numbers = None
+        for k, centres in group.bins:
+            position = group.numeric[k]
+            below, above = lower[:, position, None], upper[:, position, None]
+            prior = ndtr(above) - ndtr(below) if group.unbounded[k] else above - below
+            if centres is None or len(centres) > len(self._rows):
+                logs += _log_mass(below, above, self._centres[:, k], self._widths[k], prior)
+                continue
+            numbers = group.bin_numbers(self._rows) if numbers is None else numbers
+            table = _log_mass(below, above, centres, self._widths[k], prior)
+            logs += table[:, numbers[:, position]]
+
+    def _add_categorical(self, rows: Floats, logs: Floats) -> None:
+        for (position, options), blur in zip(self._group.categorical, self._blur, strict=True):
+            same = rows[:, position, None] == self._rows[:, position]
+            logs += math.log(blur) + same * (math.log((1 - blur) * options + blur) - math.log(blur))
+
+
+def _log_mass(below: Floats, above: Floats, centres: Floats, width: float, prior: Floats) -> Floats:
+    mass = ndtr((above - centres) / width) - ndtr((below - centres) / width)
+    return np.asarray(np.log(np.maximum(mass, _TINY) / np.maximum(prior, _TINY)))

@@ -1,0 +1,161 @@
+"""The tree-structured Parzen estimator: which configuration to try next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from nni.algorithms.hpo._tpe._groups import Group
+from nni.algorithms.hpo._tpe._observations import Floats
+from nni.search_space import Encoder, SearchSpace, configuration_index, nth_configuration, sample, space_size
+
+if TYPE_CHECKING:
+    from nni.algorithms.hpo._tpe._kernels import KernelMixture
+
+Lie = Literal["min", "max", "mean"]
+
+STARTUP = 10  # configurations from the prior before there is a model
+CANDIDATES = 24  # draws from l(x) of which the best is suggested
+GOOD_SHARE = 0.15  # gamma, the quantile of losses that are good …
+MOST_GOOD = 25  # … and the most there can be
+FULL_WEIGHT = 25  # the newest bad observations that count in full; older ones fade linearly (Bergstra et al. 2013)
+_REDRAWS = 100  # prior draws to look for an untried configuration
+_LARGEST_LISTED = 100_000  # spaces up to this size are listed to find one
+
+
+class TpeSampler:
+    """Suggests configurations that are likelier among good observations than among bad ones.
+
+    The observations are split at the gamma quantile of the losses; l(x) is estimated from the good ones, g(x) from the
+    others (failures are always among these), and of several draws from l(x) the one with the largest l(x) / g(x) is
+    suggested, which is the one with the largest expected improvement (eq. 15). The top of a nested space is decided
+    first, then each branch that was taken, from the observations in which it was taken too.
+
+    Running trials count as bad observations if ``lie`` is given, and as good ones, too, if the lie is better than
+    y*. The first keeps others away from a place where a result is coming anyway (in a regression model, an
+    observation removes the uncertainty around it; a density ratio has none to remove); the second is the lie.
+
+    Parameters
+    ----------
+    space
+        The space.
+    lie
+        The loss that running trials are taken to have: the least, the largest or the mean so far; None to leave
+        running trials out. The mean is nearly always worse than y*, so that ``mean`` and ``max`` mostly do the same.
+
+    References
+    ----------
+    J. Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; constant liar: D. Ginsbourger et al.,
+    "Kriging Is Well-Suited to Parallelize Optimization", 2010.
+    """
+
+    def __init__(self, space: SearchSpace, lie: Lie | None = None) -> None:
+        self._space = space
+        self._size = space_size(space)
+        self._encoder = Encoder(space)
+        self._top = Group(self._encoder)
+        self._lie = lie
+        self._running: dict[Hashable, Floats] = {}
+        self._tried: set[int] = set()  # numbers of configurations; of finite spaces only
+
+    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
+        """Note that a trial is running."""
+        self._running[key] = self._encoder.encode([configuration])[0]
+        self._mark(configuration)
+
+    def stop(self, key: Hashable) -> None:
+        """Note that a trial is no longer running."""
+        self._running.pop(key, None)
+
+    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
+        """Learn from a result; NaN or infinity is that of a failure."""
+        row = self._encoder.encode([configuration])[0]
+        for group in self._top.active(row):
+            group.add(row, loss)
+        self._mark(configuration)
+
+    def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Return a configuration, one not tried before as long as a finite space has any."""
+        if len(self._top.losses) < STARTUP:
+            return self._fresh_draw(rng)
+        return self._from_model(rng)
+
+    # -------------------------------------------------------------------------------------------- model
+
+    def _from_model(self, rng: np.random.Generator) -> dict[str, Any]:
+        first: dict[str, Any] | None = None
+        for candidate in self._candidates(self._top, rng):
+            row = np.full(len(self._encoder), np.nan)
+            self._complete(self._top, candidate, row, rng)
+            configuration = self._encoder.decode(row[None])[0]
+            if self._is_fresh(configuration):
+                return configuration
+            first = configuration if first is None else first
+        assert first is not None
+        return self._fresh_draw(rng) if self._has_fresh() else first
+
+    def _complete(self, group: Group, candidate: Floats, row: Floats, rng: np.random.Generator) -> None:
+        """Fill the columns of a group into a row, and those of the branches taken with their best candidates."""
+        row[group.columns] = candidate
+        for (position, option), branch in group.branches.items():
+            if candidate[position] == option and len(branch.columns):
+                self._complete(branch, self._candidates(branch, rng)[0], row, rng)
+
+    def _candidates(self, group: Group, rng: np.random.Generator) -> Floats:
+        """Return draws from l(x) of a group, the best l(x) / g(x) first."""
+        good, bad = self._densities(group)
+        draws = good.sample(CANDIDATES, rng)
+        score = good.log_ratio(draws) - bad.log_ratio(draws)
+        return draws[np.argsort(-score, kind="stable")]
+
+    def _densities(self, group: Group) -> tuple[KernelMixture, KernelMixture]:
+        from nni.algorithms.hpo._tpe._kernels import KernelMixture  # noqa: PLC0415  (scipy waits until it is needed)
+
+        rows, losses = group.rows.all, group.losses
+        is_good, threshold = losses.split(min(math.ceil(GOOD_SHARE * len(losses)), MOST_GOOD))
+        good, bad = rows[is_good], rows[~is_good]
+        if self._lie is not None:
+            running = self._running_in(group)
+            bad = np.concatenate([bad, running])
+            if self._top.losses.lie(self._lie) < threshold:
+                good = np.concatenate([good, running])
+        return KernelMixture(group, good, np.ones(len(good))), KernelMixture(group, bad, _fading(len(bad)))
+
+    def _running_in(self, group: Group) -> Floats:
+        active = [row[group.columns] for row in self._running.values() if group in self._top.active(row)]
+        return np.array(active).reshape(len(active), len(group.columns))
+
+    # -------------------------------------------------------------------------------------------- repetitions
+
+    def _mark(self, configuration: Mapping[str, Any]) -> None:
+        if self._size is not None:
+            number = configuration_index(self._space, configuration)
+            assert number is not None, "only configurations of the space come here"
+            self._tried.add(number)
+
+    def _has_fresh(self) -> bool:
+        return self._size is None or len(self._tried) < self._size
+
+    def _is_fresh(self, configuration: Mapping[str, Any]) -> bool:
+        return self._size is None or configuration_index(self._space, configuration) not in self._tried
+
+    def _fresh_draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw from the prior, something new if there is anything new to be had."""
+        configuration = sample(self._space, rng)
+        for _ in range(_REDRAWS):
+            if self._is_fresh(configuration) or not self._has_fresh():
+                return configuration
+            configuration = sample(self._space, rng)
+        if self._size is not None and self._size <= _LARGEST_LISTED:
+            left = sorted(set(range(self._size)) - self._tried)
+            return nth_configuration(self._space, left[int(rng.integers(len(left)))])
+        return configuration
+
+
+def _fading(count: int) -> Floats:
+    """Return weights of observations, oldest first: a ramp up to the newest ones, which count in full."""
+    ramp = np.linspace(1 / max(count, 1), 1, max(count - FULL_WEIGHT, 0))
+    return np.concatenate([ramp, np.ones(min(count, FULL_WEIGHT))])

@@ -1,0 +1,244 @@
+"""The algorithms that a config can name, and how to check and build them (HPO-160 … HPO-176).
+
+Standard library only; an algorithm's own module is imported when it is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nni.algorithms._class_args import ClassArgsError, ClassArgsValidator
+from nni.common.errors import NniError
+
+__all__ = [
+    "Algorithm",
+    "AlgorithmError",
+    "Kind",
+    "algorithms",
+    "class_args_for_launch",
+    "create",
+    "find",
+    "load_class",
+    "names",
+    "validate_class_args",
+]
+
+Kind = Literal["tuner", "assessor", "advisor"]
+
+
+class AlgorithmError(NniError):
+    """A name that is no algorithm, or an algorithm that cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What is known about an algorithm without importing it.
+
+    Attributes
+    ----------
+    name
+        Its name in a config.
+    kind
+        ``tuner``, ``assessor`` or ``advisor``.
+    class_path
+        ``module.Class``.
+    validator_path
+        ``module.Class`` of its :class:`~nni.ClassArgsValidator`, or None where it has none.
+    extra
+        The pip extra it needs, as in ``pip install nni[extra]``; None when the core install is enough.
+    bound_args
+        Class arguments that the name stands for and a config cannot set.
+    launch_defaults
+        Class arguments that a config gets where it does not set them and the class' own default differs (X-01).
+    source
+        ``nni`` for a built-in, ``User`` for a registered one.
+    """
+
+    name: str
+    kind: Kind
+    class_path: str
+    validator_path: str | None = None
+    extra: str | None = None
+    bound_args: Mapping[str, Any] = field(default_factory=dict)
+    launch_defaults: Mapping[str, Any] = field(default_factory=dict)
+    source: Literal["nni", "User"] = "nni"
+
+    @property
+    def class_name(self) -> str:
+        """The class without its module."""
+        return self.class_path.rpartition(".")[2]
+
+    @property
+    def module_name(self) -> str:
+        """The module of the class."""
+        return self.class_path.rpartition(".")[0]
+
+
+def _builtin(name: str, kind: Kind, class_path: str, validator: str, **more: Any) -> Algorithm:
+    return Algorithm(name, kind, f"nni.algorithms.hpo.{class_path}", f"nni.algorithms._validators.{validator}", **more)
+
+
+# HyperoptTuner's own default is "minimize", the documented default of a config is "maximize" (X-01).
+_MAXIMIZE = {"optimize_mode": "maximize"}
+
+_BUILTINS = (
+    _builtin(
+        "TPE",
+        "tuner",
+        "hyperopt_tuner.HyperoptTuner",
+        "TpeValidator",
+        bound_args={"algorithm_name": "tpe"},
+        launch_defaults=_MAXIMIZE,
+    ),
+    _builtin(
+        "Random",
+        "tuner",
+        "hyperopt_tuner.HyperoptTuner",
+        "RandomValidator",
+        bound_args={"algorithm_name": "random_search"},
+        launch_defaults=_MAXIMIZE,
+    ),
+    _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "EnumerationValidator"),
+    _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "EnumerationValidator"),
+    _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "MedianstopValidator"),
+)
+
+_DOCUMENTED_ONLY: Mapping[str, Kind] = {
+    "Anneal": "tuner",
+    "Evolution": "tuner",
+    "SMAC": "tuner",
+    "NetworkMorphism": "tuner",
+    "MetisTuner": "tuner",
+    "GPTuner": "tuner",
+    "PBTTuner": "tuner",
+    "DNGOTuner": "tuner",
+    "PPOTuner": "tuner",
+    "Curvefitting": "assessor",
+    "Hyperband": "advisor",
+    "BOHB": "advisor",
+}
+
+
+def algorithms(kind: Kind | None = None) -> list[Algorithm]:
+    """Return all algorithms, or those of one kind."""
+    return [algorithm for algorithm in _table().values() if kind in (None, algorithm.kind)]
+
+
+def names(kind: Kind | None = None) -> list[str]:
+    """Return the names of all algorithms, or of those of one kind."""
+    return [algorithm.name for algorithm in algorithms(kind)]
+
+
+def find(name: str, kind: Kind | None = None) -> Algorithm:
+    """Look an algorithm up by its name; upper and lower case do not matter.
+
+    Parameters
+    ----------
+    name
+        As in a config, e.g. ``TPE``.
+    kind
+        What it must be; any kind by default.
+
+    Raises
+    ------
+    AlgorithmError
+        If there is none of that name and kind; the text names the nearest ones.
+    """
+    found = _table().get(name) or _ignoring_case(name, _table())
+    if found is None:
+        raise AlgorithmError(_unknown(name, kind))
+    if kind not in (None, found.kind):
+        raise AlgorithmError(
+            f"{found.name!r} is {_article(found.kind)}, not {_article(kind)}; available: {', '.join(names(kind))}"
+        )
+    return found
+
+
+def class_args_for_launch(name: str, class_args: Mapping[str, Any] | None, kind: Kind | None = None) -> dict[str, Any]:
+    """Return the arguments to construct an algorithm with, given those of a config.
+
+    Adds what the name stands for (``algorithm_name`` of TPE) and the defaults that a config has and the class has not
+    (``optimize_mode: maximize``, X-01). A class used from Python keeps the defaults of its signature.
+    """
+    algorithm = find(name, kind)
+    return {**algorithm.launch_defaults, **(class_args or {}), **algorithm.bound_args}
+
+
+def validate_class_args(name: str, class_args: Mapping[str, Any] | None, kind: Kind | None = None) -> None:
+    """Check the class arguments of a config with the algorithm's validator; one without a validator accepts all.
+
+    Raises
+    ------
+    AlgorithmError
+        If there is no such algorithm or its validator cannot be loaded.
+    ClassArgsError
+        If an argument is unknown, missing or wrong. A validator of the user's may raise anything (HPO-390).
+    """
+    algorithm = find(name, kind)
+    if not isinstance(class_args or {}, Mapping) or not all(isinstance(key, str) for key in class_args or {}):
+        raise ClassArgsError("", f"expected an object of named arguments, got {class_args!r}")
+    if algorithm.validator_path is None:
+        return
+    validator: ClassArgsValidator = _load(algorithm.validator_path, f"the validator of {algorithm.name}", None)()
+    validator.validate_class_args(**(class_args or {}))
+
+
+def load_class(name: str, kind: Kind | None = None) -> Any:
+    """Import and return the class of an algorithm.
+
+    Raises
+    ------
+    AlgorithmError
+        If there is no such algorithm or it cannot be imported; the text names the pip extra it needs.
+    """
+    algorithm = find(name, kind)
+    return _load(algorithm.class_path, f"{algorithm.kind} {algorithm.name}", algorithm.extra)
+
+
+def create(name: str, class_args: Mapping[str, Any] | None = None, kind: Kind | None = None) -> Any:
+    """Validate the class arguments of a config and build the algorithm."""
+    validate_class_args(name, class_args, kind)
+    return load_class(name, kind)(**class_args_for_launch(name, class_args, kind))
+
+
+def _table() -> dict[str, Algorithm]:
+    """Return every algorithm by name. The one place that knows where algorithms come from."""
+    return {algorithm.name: algorithm for algorithm in _BUILTINS}
+
+
+def _load(path: str, what: str, extra: str | None) -> Any:
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ImportError as error:
+        hint = f"; install what it needs with: pip install nni[{extra}]" if extra else ""
+        raise AlgorithmError(f"cannot import {what} ({path}): {error}{hint}") from error
+    except AttributeError:
+        raise AlgorithmError(f"cannot import {what}: module {module_name} has no class {class_name}") from None
+
+
+def _ignoring_case(name: str, table: Mapping[str, Any]) -> Any:
+    return next((value for key, value in table.items() if key.lower() == str(name).lower()), None)
+
+
+def _unknown(name: str, kind: Kind | None) -> str:
+    available = f"available: {', '.join(names(kind))}"
+    documented = next((key for key in _DOCUMENTED_ONLY if key.lower() == str(name).lower()), None)
+    if documented is not None:
+        return f"{documented!r} is documented but not available in this version; {available}"
+    near = _nearest(name, names(kind))
+    hint = f"did you mean {near}? " if near else ""
+    return f"there is no {kind or 'algorithm'} named {name!r}; {hint}{available}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    lower = {key.lower(): key for key in known}
+    return " or ".join(repr(lower[key]) for key in difflib.get_close_matches(str(name).lower(), lower, 2))
+
+
+def _article(kind: Kind | None) -> str:
+    return f"{'an' if kind in ('assessor', 'advisor') else 'a'} {kind}"

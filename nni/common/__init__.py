@@ -1,0 +1,1 @@
+"""Helpers without any nni import: json, durations, ids, logs, paths, versions."""

@@ -1,0 +1,73 @@
+"""What the search-space room and the registry of algorithms say about a configuration: the one place that asks them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from nni.common.errors import NniError
+from nni.config._errors import Fault, KeyPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nni.config._algorithm import _AlgorithmConfig
+
+Kind = Literal["tuner", "assessor", "advisor"]
+
+_PATH_PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+
+
+def names(kind: Kind) -> list[str]:
+    """Return the names of the algorithms of a kind."""
+    from nni.algorithms import registry  # noqa: PLC0415  # only for a start
+
+    return registry.names(kind)
+
+
+def registered_faults(kind: Kind, algorithm: _AlgorithmConfig) -> Iterator[Fault]:
+    """Yield what is wrong with an algorithm given by name, and with its arguments (HPO-443)."""
+    from nni.algorithms import registry  # noqa: PLC0415  # only for a start
+
+    name = str(algorithm.name)
+    try:
+        registry.find(name, kind)
+    except registry.AlgorithmError as error:
+        yield Fault(("name",), str(error))
+        return
+    try:
+        registry.validate_class_args(name, algorithm.class_args, kind)
+    except NniError as error:
+        yield _argument_fault(error)
+    except Exception as error:  # noqa: BLE001  # a validator of a user's may raise anything (HPO-390)
+        yield Fault(("classArgs",), " ".join(f"{error}".split()) or type(error).__name__)
+
+
+def is_built_in(kind: Kind, algorithm: _AlgorithmConfig) -> bool:
+    """Say whether an algorithm is one of NNI's own, whose search space has the documented form."""
+    from nni.algorithms import registry  # noqa: PLC0415  # only for a start
+
+    try:
+        return algorithm.name is not None and registry.find(algorithm.name, kind).source == "nni"
+    except registry.AlgorithmError:
+        return False
+
+
+def search_space_fault(space: Any) -> tuple[KeyPath, str] | None:
+    """Return where and what the first fault of a search space is; the path is within the space."""
+    from nni.search_space import SearchSpaceError, parse  # noqa: PLC0415  # only for a start
+
+    try:
+        parse(space)
+    except SearchSpaceError as error:
+        parts = _PATH_PART.findall(error.path)
+        return tuple(int(index) if index else name for index, name in parts[1:]), error.problem
+    return None
+
+
+def _argument_fault(error: NniError) -> Fault:
+    argument = getattr(error, "argument", None)
+    if argument is None:
+        return Fault(("classArgs",), str(error))
+    path = ("classArgs", argument) if argument else ("classArgs",)
+    return Fault(path, cast("Any", error).problem)

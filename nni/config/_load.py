@@ -1,0 +1,132 @@
+"""Configuration files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nni.common import paths
+from nni.config._errors import ConfigError, Fault
+from nni.config._experiment import ExperimentConfig
+from nni.config._read import find_key, read
+
+if TYPE_CHECKING:
+    from nni.config._errors import KeyPath
+    from nni.config._yaml import Document
+
+
+def load(path: str | os.PathLike[str]) -> ExperimentConfig:
+    """
+    Read an experiment configuration from a YAML file.
+
+    Parameters
+    ----------
+    path
+        The file. Relative paths in it are relative to its directory (PLT-071).
+
+    Raises
+    ------
+    ConfigError
+        With everything that is wrong in it, one line each with file, line and key path. Call `validate` before a
+        start, which looks at the surroundings too.
+    """
+    file = _existing(path)
+    document = read_document(file, as_named=Path(path))
+    config, faults = _read_as_written(document, file.parent)
+    if faults:
+        faults.sort(key=lambda fault: document.line(fault.path))
+        raise ConfigError(fault.at(document.place(fault.path)) for fault in faults)
+    config._place = document.place  # noqa: SLF001  # of the same package
+    return config
+
+
+def save(config: ExperimentConfig, path: str | os.PathLike[str]) -> None:
+    """
+    Write a configuration as YAML that `load` reads back: camelCase, absolute paths (PLT-071).
+
+    The file may hold passwords and is readable by its owner only.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415  # slow to import
+
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.width = 4096  # a path or a command stays on its line
+    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None in ruamel
+    content = config.canonical()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o600)
+        writer.dump(content, stream)
+
+
+def read_document(file: Path, *, as_named: Path | None = None) -> Document:
+    """
+    Parse a YAML file.
+
+    Parameters
+    ----------
+    file
+        An existing file.
+    as_named
+        How messages call it.
+    """
+    from nni.config._yaml import Document  # noqa: PLC0415  # ruamel takes tens of milliseconds
+
+    name = as_named or file
+    return Document(name, read_text(file, name))
+
+
+def read_text(file: Path, name: Path) -> str:
+    """
+    Return the text of a UTF-8 file.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(Fault((), f"is not UTF-8 text (byte {error.start})", str(name))) from None
+    except OSError as error:
+        raise ConfigError(Fault((), f"cannot be read: {error.strerror}", str(name))) from None
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    try:
+        file = paths.absolute(path)
+    except ValueError as error:
+        raise ConfigError(Fault((), str(error))) from None
+    if not file.exists():
+        raise ConfigError(Fault((), "no such file", os.fspath(path)))
+    return file
+
+
+def _read_as_written(document: Document, directory: Path) -> tuple[ExperimentConfig, list[Fault]]:
+    """Read a document; where text is expected and a number stands, take the text as it is written (`0123`)."""
+    data = document.value
+    if data is None:
+        return ExperimentConfig(), [Fault((), "is empty; expected an experiment configuration")]
+    config, faults = read(ExperimentConfig, data, directory)
+    texts = {
+        fault.path: text
+        for fault in faults
+        if fault.message.startswith("expected text") and (text := document.text_at(fault.path)) is not None
+    }
+    if not texts:
+        return config, faults
+    for path, text in texts.items():
+        data = _with(data, path, text)
+    return read(ExperimentConfig, data, directory)
+
+
+def _with(data: Any, path: KeyPath, value: Any) -> Any:
+    """Return a copy with another value at a path that exists."""
+    if not path:
+        return value
+    if isinstance(data, list):
+        index = int(path[0])
+        return [*data[:index], _with(data[index], path[1:], value), *data[index + 1 :]]
+    key = find_key(data, path[0])
+    return {**data, key: _with(data[key], path[1:], value)}

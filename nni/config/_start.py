@@ -1,0 +1,172 @@
+"""Whether an experiment can be started with a configuration: files, search space, algorithms, platform."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from nni.config import _catalogue
+from nni.config._custom_class import custom_class_faults
+from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError
+from nni.config._load import read_document, read_text
+from nni.config._model import ConfigModel
+from nni.config._rules import services
+from nni.config._training_service import AVAILABLE_PLATFORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nni.config._algorithm import _AlgorithmConfig
+    from nni.config._errors import KeyPath
+    from nni.config._experiment import ExperimentConfig
+
+_ALGORITHMS: tuple[_catalogue.Kind, ...] = ("tuner", "assessor", "advisor")
+
+
+def validate(config: ExperimentConfig) -> None:
+    """
+    Check that an experiment can be started with a configuration; same as ``config.validate()``.
+
+    Raises
+    ------
+    ConfigError
+        With everything that is wrong.
+    """
+    config.validate()
+
+
+def check_available(config: ExperimentConfig) -> None:
+    """
+    Check that this version can run on the configured training services.
+
+    Raises
+    ------
+    PlatformNotAvailableError
+        In one sentence for each service that it cannot run on.
+    """
+    missing = [
+        Fault((*path, "platform"), f"the training service {service.platform!r} is not available in this version")
+        for path, service in services(config)
+        if service.platform not in AVAILABLE_PLATFORMS
+    ]
+    if missing:
+        raise PlatformNotAvailableError(missing)
+
+
+def load_search_space(config: ExperimentConfig) -> Any:
+    """
+    Return the search space of a configuration: inline, or from its JSON or YAML file.
+
+    Returns
+    -------
+    Any
+        As it is written; None if there is none (``useAnnotation``).
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, with its line and column.
+    """
+    if config.search_space is not None:
+        return config.search_space
+    return None if config.search_space_file is None else _space_in(config.search_space_file)
+
+
+def start_faults(config: ExperimentConfig) -> Iterator[Fault]:
+    """Yield everything in the surroundings that keeps an experiment from starting."""
+    yield from _directories(config)
+    yield from _search_space(config)
+    yield from _algorithms(config)
+    for path, service in services(config):
+        yield from _files(service, path)
+
+
+def _directories(config: ExperimentConfig) -> Iterator[Fault]:
+    code, work = config.trial_code_directory, config.experiment_working_directory
+    if not code.is_dir():
+        yield Fault(("trialCodeDirectory",), f"no such directory: '{code}'")
+    if work.exists() and not work.is_dir():
+        yield Fault(("experimentWorkingDirectory",), f"is not a directory: '{work}'")
+
+
+def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
+    if config.use_annotation:
+        return
+    if config.search_space is None and config.search_space_file is None:
+        yield Fault(("searchSpace",), "required: searchSpace, searchSpaceFile or useAnnotation: true")
+        return
+    try:
+        space = load_search_space(config)
+    except ConfigError as error:
+        yield from (Fault(("searchSpaceFile",), str(fault)) for fault in error.faults)
+        return
+    if _is_space_checked(config) and (found := _catalogue.search_space_fault(space)):
+        path, problem = found
+        if config.search_space is not None:
+            yield Fault(("searchSpace", *path), problem)
+        else:
+            yield Fault(("searchSpaceFile",), str(Fault(path, problem, str(config.search_space_file))))
+
+
+def _is_space_checked(config: ExperimentConfig) -> bool:
+    """Say whether the search space has the documented form; that of a custom algorithm is its own affair."""
+    chosen = [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
+    return all(_catalogue.is_built_in(kind, algorithm) for kind, algorithm in chosen)
+
+
+def _space_in(file: Path) -> Any:
+    if file.suffix.lower() in {".yml", ".yaml"}:
+        return read_document(file).value
+    text = read_text(file, file)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{file}:{error.lineno}:{error.colno}"
+        raise ConfigError(Fault((), f"not valid JSON: {_json_problem(error.msg)}", place)) from None
+    except RecursionError:
+        raise ConfigError(Fault((), "is nested too deeply", str(file))) from None
+
+
+def _json_problem(problem: str) -> str:
+    return problem.replace("Expecting", "expected", 1).replace("expected value", "expected a value", 1)
+
+
+def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
+    chosen = _chosen(config)
+    if not any(kind in {"tuner", "advisor"} for kind, _ in chosen):
+        advisors = ", ".join(_catalogue.names("advisor"))
+        yield Fault(
+            ("tuner",),
+            f"required, such as 'name: TPE': one of {', '.join(_catalogue.names('tuner'))}"
+            + (f"; or an advisor: {advisors}" if advisors else ", or a class of yours (className)"),
+        )
+    for kind, algorithm in chosen:
+        by_name = algorithm.name is not None
+        found = _catalogue.registered_faults(kind, algorithm) if by_name else custom_class_faults(algorithm)
+        yield from (Fault((kind, *fault.path), fault.message) for fault in found)
+
+
+def _chosen(config: ExperimentConfig) -> list[tuple[_catalogue.Kind, _AlgorithmConfig]]:
+    all_kinds = [(kind, getattr(config, kind)) for kind in _ALGORITHMS]
+    return [(kind, algorithm) for kind, algorithm in all_kinds if algorithm is not None and algorithm.is_configured]
+
+
+def _files(section: ConfigModel, path: KeyPath) -> Iterator[Fault]:
+    """Yield files that a training service names and that are not there."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        here: KeyPath = (*path, field.alias or name)
+        if name in {"openpai_config_file", "config_path", "private_registry_auth_path", "ssh_key_file"}:
+            is_used = not (name == "ssh_key_file" and getattr(section, "password", None))  # PLT-345
+            if value is not None and is_used and not value.is_file():
+                yield Fault(here, f"no such file: '{value}'")
+        for inner, item in _sections(value):
+            yield from _files(item, (*here, *inner))
+
+
+def _sections(value: Any) -> list[tuple[KeyPath, ConfigModel]]:
+    if isinstance(value, ConfigModel):
+        return [((), value)]
+    items = enumerate(value) if isinstance(value, list) else ()
+    return [((index,), item) for index, item in items if isinstance(item, ConfigModel)]

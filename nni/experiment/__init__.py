@@ -1,0 +1,82 @@
+"""Create, run and manage experiments from Python.
+
+Names are imported when they are first used, so that ``nnictl`` and notebooks start fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nni.config import (
+        AlgorithmConfig,
+        AmlConfig,
+        AzureBlobConfig,
+        CustomAlgorithmConfig,
+        DlcConfig,
+        ExperimentConfig,
+        FrameworkControllerConfig,
+        KubeflowConfig,
+        LocalConfig,
+        NfsConfig,
+        OpenpaiConfig,
+        RemoteConfig,
+        RemoteMachineConfig,
+        SharedStorageConfig,
+        TrainingServiceConfig,
+    )
+    from nni.experiment.client import ApiError, NniClient, NoAnswerError
+    from nni.experiment.data import TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
+    from nni.experiment.experiment import Experiment
+    from nni.experiment.launch import LaunchError, ManagerCrashError
+    from nni.experiment.stop import StopError
+
+__all__ = [
+    "AlgorithmConfig",
+    "AmlConfig",
+    "ApiError",
+    "AzureBlobConfig",
+    "CustomAlgorithmConfig",
+    "DlcConfig",
+    "Experiment",
+    "ExperimentConfig",
+    "FrameworkControllerConfig",
+    "KubeflowConfig",
+    "LaunchError",
+    "LocalConfig",
+    "ManagerCrashError",
+    "NfsConfig",
+    "NniClient",
+    "NoAnswerError",
+    "OpenpaiConfig",
+    "RemoteConfig",
+    "RemoteMachineConfig",
+    "SharedStorageConfig",
+    "StopError",
+    "TrainingServiceConfig",
+    "TrialHyperParameters",
+    "TrialJob",
+    "TrialMetricData",
+    "TrialResult",
+]
+
+_HOME = {
+    "Experiment": "nni.experiment.experiment",
+    **dict.fromkeys(("ApiError", "NniClient", "NoAnswerError"), "nni.experiment.client"),
+    **dict.fromkeys(("TrialHyperParameters", "TrialJob", "TrialMetricData", "TrialResult"), "nni.experiment.data"),
+    **dict.fromkeys(("LaunchError", "ManagerCrashError"), "nni.experiment.launch"),
+    "StopError": "nni.experiment.stop",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME.get(name, "nni.config")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

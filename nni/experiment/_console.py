@@ -1,0 +1,36 @@
+"""What the Python API prints: ``[YYYY-MM-DD HH:MM:SS] message`` (PLT-186)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+_FORMAT = "[%(asctime)s] %(message)s"
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+logger = logging.getLogger("nni.experiment")
+
+
+class _StdoutHandler(logging.StreamHandler[TextIO]):
+    """Write to whatever ``sys.stdout`` is now: notebooks and progress bars replace it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter(_FORMAT, _TIME_FORMAT))
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """Ignored: logging.shutdown and friends may set it."""
+
+
+def prepare() -> None:
+    """Make progress visible, unless the application has set up logging itself."""
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    if not logger.hasHandlers():
+        logger.addHandler(_StdoutHandler())

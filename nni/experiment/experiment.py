@@ -1,0 +1,383 @@
+"""The Python class that stands for one experiment (PLT-202…218)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from nni.common.errors import NniError
+from nni.config import ExperimentConfig, TrainingServiceConfig
+from nni.experiment import _console, launch
+from nni.experiment._console import logger
+from nni.experiment._progress import wait_until_done
+from nni.experiment.client import NniClient, NoAnswerError
+from nni.store.registry import ExperimentRegistry, RegistryEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from nni.experiment.data import TrialJob, TrialMetricData, TrialResult
+
+__all__ = ["Experiment"]
+
+Platform: TypeAlias = "str | Sequence[str | TrainingServiceConfig] | TrainingServiceConfig"
+
+
+class NotStartedError(NniError):
+    """The experiment has no manager to ask."""
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What an experiment knew when it was stopped, so that it can be looked at afterwards."""
+
+    profile: dict[str, Any]
+    exported: list[TrialResult]
+    jobs: list[TrialJob]
+    metrics: list[TrialMetricData]
+
+
+class Experiment:
+    """One experiment: configure, run, look at, change, stop.
+
+    It lives in a process of its own, so it can also be seen and stopped with ``nnictl``, and it goes on when this
+    Python process ends without :meth:`stop`. After :meth:`stop` its results can still be read here.
+
+    Parameters
+    ----------
+    config_or_platform
+        A complete config, or the training service (``"local"``, a config of one, or a list of either for hybrid
+        mode), or nothing to set ``config.training_service`` later.
+
+    Attributes
+    ----------
+    config : ExperimentConfig
+        Filled by the user until the start. With :meth:`connect` and :meth:`resume`: what the experiment runs with.
+
+    Examples
+    --------
+    >>> experiment = Experiment("local")
+    >>> experiment.config.trial_command = "python3 trial.py"
+    >>> experiment.config.trial_concurrency = 2
+    >>> experiment.config.max_trial_number = 10
+    >>> experiment.config.search_space = {"lr": {"_type": "loguniform", "_value": [1e-4, 0.1]}}
+    >>> experiment.config.tuner.name = "TPE"
+    >>> experiment.run(8080)  # doctest: +SKIP
+    True
+    """
+
+    def __init__(self, config_or_platform: ExperimentConfig | Platform | None = None) -> None:
+        _console.prepare()
+        self.config: ExperimentConfig = _as_config(config_or_platform)
+        self._entry: RegistryEntry | None = None
+        self._client: NniClient | None = None
+        self._results: _Results | None = None
+        self._stopped = False
+
+    # Start and stop
+
+    def start(self, port: int = 8080, debug: bool = False) -> None:
+        """Start the experiment and return once it runs; it goes on until :meth:`stop`.
+
+        Parameters
+        ----------
+        port
+            Port of REST API and web page. Default 8080.
+        debug
+            Debug logs, and no version check of trial runners. Default False.
+
+        Raises
+        ------
+        ConfigError
+            The config is incomplete or wrong; each fault is named with its key.
+        LaunchError
+            The port is taken, or the manager refuses to start.
+        """
+        if self._client is not None:
+            raise NniError(f"experiment {self.id} has been started already")
+        config = self._launch_config()
+        options = launch.LaunchOptions(port=port, debug=debug)
+        self._attach(launch.create(config, options, notify=_announce))
+
+    def run(self, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> bool:
+        """Start the experiment, wait until it is done, and stop it.
+
+        Parameters
+        ----------
+        port
+            Port of REST API and web page. Default 8080.
+        wait_completion
+            False returns after the start, as :meth:`start` does. Default True.
+        debug
+            As for :meth:`start`.
+
+        Returns
+        -------
+        bool
+            True if it came to its end (or was only started), False if it failed, was stopped from elsewhere, or was
+            interrupted with Ctrl-C, which stops it.
+        """
+        self.start(port, debug)
+        return self._finish() if wait_completion else True
+
+    def stop(self) -> None:
+        """Stop the experiment and all its trials; does nothing if it is not running."""
+        if self._client is None or self._stopped:
+            return
+        logger.info("Stopping experiment, please wait...")
+        entry = self._require_entry()
+        self._results = self._fetch_results()
+        from nni.experiment.stop import find_manager, stop_experiment  # noqa: PLC0415 - psutil
+
+        if find_manager(entry) is None:
+            _stop_by_request(self._client)  # as another user, or its files are gone
+        else:
+            stop_experiment(entry)
+        self._stopped = True
+        self._client.close()
+        logger.info("Experiment stopped")
+
+    @classmethod
+    def connect(cls, port: int) -> Self:
+        """Return the experiment that runs on a port, however it was started.
+
+        Raises
+        ------
+        NoAnswerError
+            Nothing answers there.
+        """
+        experiment = cls()
+        known = next((entry for entry in ExperimentRegistry().entries() if entry.port == port and entry.alive), None)
+        client = NniClient.of(known) if known else NniClient(port)
+        profile = client.profile()
+        experiment._client = client
+        experiment._entry = known or RegistryEntry(profile["id"], _directory(profile), port)
+        experiment.config = ExperimentConfig.from_dict(profile["params"])
+        status = experiment.get_status()
+        logger.info("Connect to port %d success, experiment id is %s, status is %s.", port, experiment.id, status)
+        return experiment
+
+    @classmethod
+    def resume(cls, experiment_id: str, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> Self:
+        """Continue a stopped experiment.
+
+        Parameters
+        ----------
+        experiment_id
+            Its id.
+        port, debug
+            As for :meth:`start`.
+        wait_completion
+            Wait until it is done and stop it, as :meth:`run` does; False returns while it runs. Default True.
+        """
+        experiment = cls()
+        options = launch.LaunchOptions(port=port, debug=debug)
+        experiment._attach(launch.resume(experiment_id, options, notify=_announce_resume))
+        experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
+        if wait_completion:
+            experiment._finish()
+        return experiment
+
+    # What subclasses may change (PLT-218)
+
+    def _launch_config(self) -> dict[str, Any]:
+        """Return the checked config for the manager; a subclass may fill in the trial command here first."""
+        self.config.validate()
+        return self.config.canonical()
+
+    # Look
+
+    @property
+    def id(self) -> str | None:
+        """The experiment's id; None before the start."""
+        return self._entry.id if self._entry else None
+
+    @property
+    def port(self) -> int | None:
+        """The port of its REST API and web page; None before the start."""
+        return self._entry.port if self._entry else None
+
+    def get_status(self) -> str:
+        """Return the status, such as ``'RUNNING'``."""
+        return "STOPPED" if self._stopped else self._require_client().check_status()[0]
+
+    def get_experiment_profile(self) -> dict[str, Any]:
+        """Return id, revision, times, and the config under ``params``."""
+        return self._results.profile if self._results else self._require_client().profile()
+
+    def export_data(self) -> list[TrialResult]:
+        """Return parameters and final result of every succeeded trial."""
+        return self._results.exported if self._results else self._require_client().export_data()
+
+    def list_trial_jobs(self) -> list[TrialJob]:
+        """Return all trials."""
+        return self._results.jobs if self._results else self._require_client().trial_jobs()
+
+    def get_trial_job(self, trial_job_id: str) -> TrialJob:
+        """Return one trial; an unknown id is an error."""
+        if self._results is None:
+            return self._require_client().trial_job(trial_job_id)
+        found = [job for job in self._results.jobs if job.trialJobId == trial_job_id]
+        if not found:
+            raise NniError(f"experiment {self.id} has no trial {trial_job_id!r}")
+        return found[0]
+
+    def get_job_statistics(self) -> dict[str, int]:
+        """Return the number of trials in each status that occurs."""
+        if self._results is None:
+            return self._require_client().job_statistics()
+        counts = defaultdict[str, int](int)
+        for job in self._results.jobs:
+            counts[job.status] += 1
+        return dict(counts)
+
+    def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
+        """Return everything that trials have reported, by trial id.
+
+        Parameters
+        ----------
+        trial_job_id
+            Only this trial. Default: all.
+        """
+        metrics = self._results.metrics if self._results else self._require_client().metric_data(trial_job_id)
+        by_trial = defaultdict[str, list["TrialMetricData"]](list)
+        for metric in metrics:
+            if trial_job_id in {None, metric.trialJobId}:
+                by_trial[metric.trialJobId].append(metric)
+        return dict(by_trial)
+
+    def get_experiment_metadata(self, experiment_id: str | None = None) -> dict[str, Any]:
+        """Return an entry of the list of experiments; default this one's."""
+        wanted = experiment_id or self._require_entry().id
+        return ExperimentRegistry().get(wanted).to_json()
+
+    @staticmethod
+    def get_all_experiments_metadata() -> list[dict[str, Any]]:
+        """Return the list of all experiments of this user on this machine, stopped ones too."""
+        return [entry.to_json() for entry in ExperimentRegistry().entries()]
+
+    # Change
+
+    def update_max_trial_number(self, value: int) -> None:
+        """Change how many trials are created at most; a higher number continues a finished experiment."""
+        self._require_client().update_profile("MAX_TRIAL_NUM", value)
+        logger.info("Successfully update maxTrialNum.")
+
+    def update_trial_concurrency(self, value: int) -> None:
+        """Change how many trials run at the same time."""
+        self._require_client().update_profile("TRIAL_CONCURRENCY", value)
+        logger.info("Successfully update trialConcurrency.")
+
+    def update_max_experiment_duration(self, value: str) -> None:
+        """Change how long trials are created, such as ``"2h"`` (units s, m, h, d)."""
+        self._require_client().update_profile("MAX_EXEC_DURATION", value)
+        logger.info("Successfully update maxExecDuration.")
+
+    def update_search_space(self, value: Mapping[str, Any]) -> None:
+        """Give the tuner a new search space."""
+        self._require_client().update_profile("SEARCH_SPACE", dict(value))
+        logger.info("Successfully update searchSpace.")
+
+    def import_data(self, data: Iterable[Mapping[str, Any] | TrialResult]) -> None:
+        """Feed finished ``{"parameter", "value"}`` pairs to the tuner; what :meth:`export_data` returns fits too."""
+        records = [item if not isinstance(item, tuple) else item._asdict() for item in data]
+        self._require_client().import_data(records)
+
+    def add_trial(self, parameters: Mapping[str, Any]) -> int:
+        """Queue a trial with parameters of your own; returns its sequence number."""
+        return self._require_client().add_trial(parameters)
+
+    def kill_trial(self, trial_job_id: str) -> None:
+        """Cancel a waiting or running trial."""
+        self._require_client().kill_trial(trial_job_id)
+
+    # Inside
+
+    def _attach(self, launched: launch.Launched) -> None:
+        self._entry = ExperimentRegistry().get(launched.id)
+        self._client = NniClient.of(self._entry)
+        logger.info("Web UI URLs: %s", " ".join(launched.urls))
+
+    def _finish(self) -> bool:
+        """Wait, report, stop. Whatever happens here, the experiment is stopped."""
+        try:
+            summary = wait_until_done(self._require_client())
+        except KeyboardInterrupt:
+            logger.warning("KeyboardInterrupt detected")
+            return False
+        except NoAnswerError:
+            if self._require_entry().alive:
+                raise
+            logger.warning("Experiment %s was stopped from elsewhere", self.id)
+            return False
+        finally:
+            self.stop()
+        for error in summary["errors"]:
+            logger.error("%s", error)
+        return summary["status"] == "DONE"
+
+    def _fetch_results(self) -> _Results | None:
+        client = self._require_client()
+        try:
+            return _Results(client.profile(), client.export_data(), client.trial_jobs(), client.metric_data())
+        except NoAnswerError:
+            return None
+
+    def _require_client(self) -> NniClient:
+        if self._client is None:
+            raise NotStartedError("the experiment has not been started; call start(), run() or connect() first")
+        if self._stopped:
+            raise NotStartedError(f"experiment {self.id} has been stopped; Experiment.resume({self.id!r}) continues it")
+        return self._client
+
+    def _require_entry(self) -> RegistryEntry:
+        if self._entry is None:
+            raise NotStartedError("the experiment has not been started; call start(), run() or connect() first")
+        return self._entry
+
+
+def _as_config(given: ExperimentConfig | Platform | None) -> ExperimentConfig:
+    if isinstance(given, ExperimentConfig):
+        return given
+    if given is None or isinstance(given, str):
+        return ExperimentConfig(given)
+    services = [given] if isinstance(given, TrainingServiceConfig) else list(given)
+    if all(isinstance(service, str) for service in services):
+        return ExperimentConfig([str(service) for service in services])
+    built = [
+        service if not isinstance(service, str) else ExperimentConfig(service).training_service for service in services
+    ]
+    return ExperimentConfig(training_service=given if isinstance(given, TrainingServiceConfig) else built)
+
+
+def _directory(profile: Mapping[str, Any]) -> Path:
+    from pathlib import Path  # noqa: PLC0415 - typing only elsewhere
+
+    return Path(profile["logDir"])
+
+
+def _announce(step: launch.LaunchStep, experiment_id: str) -> None:
+    if step is launch.LaunchStep.CREATED:
+        logger.info("Creating experiment, Experiment ID: %s", experiment_id)
+        logger.info("Starting web server...")
+    elif step is launch.LaunchStep.SPAWNED:
+        logger.info("Setting up...")
+
+
+def _announce_resume(step: launch.LaunchStep, experiment_id: str) -> None:
+    if step is launch.LaunchStep.CREATED:
+        logger.info("Resuming experiment, Experiment ID: %s", experiment_id)
+        logger.info("Starting web server...")
+    elif step is launch.LaunchStep.SPAWNED:
+        logger.info("Setting up...")
+
+
+def _stop_by_request(client: NniClient) -> None:
+    try:
+        client.stop()
+    except NoAnswerError:
+        return  # it is gone already

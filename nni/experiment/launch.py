@@ -1,0 +1,227 @@
+"""Start the manager of an experiment, and wait until it answers or says why not.
+
+Light on purpose: the manager is spawned before the launcher imports anything that talks HTTP or draws tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import string
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nni.experiment._manager_process import (
+    Launched,
+    LaunchError,
+    LaunchOptions,
+    LaunchStep,
+    ManagerCrashError,
+    ManagerProcess,
+)
+from nni.experiment._port import require_free_port
+from nni.store import Store
+from nni.store.registry import ExperimentRegistry, RegistryEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["LaunchError", "LaunchOptions", "LaunchStep", "Launched", "ManagerCrashError", "create", "resume"]
+
+_ID_LENGTH = 8
+
+
+def create(
+    config: Mapping[str, Any],
+    options: LaunchOptions | None = None,
+    *,
+    notify: Callable[[LaunchStep, str], None] | None = None,
+    registry: ExperimentRegistry | None = None,
+) -> Launched:
+    """Create an experiment and start its manager.
+
+    Parameters
+    ----------
+    config
+        Canonical v2 config: camelCase keys, absolute paths, already validated.
+    options
+        How to start the manager. Default: port 8080.
+    notify
+        Called with each step and the experiment id, for progress.
+    registry
+        Default: the user's registry.
+
+    Returns
+    -------
+    Launched
+        Once REST answers. There is no time limit while the manager process lives.
+
+    Raises
+    ------
+    LaunchError
+        The port is taken or the manager refused the config; nothing is left behind.
+    ManagerCrashError
+        The manager died; directory and logs are kept for a look.
+    """
+    options, registry = options or LaunchOptions(), registry or ExperimentRegistry()
+    require_free_port(options.port, registry, options.host)
+    config = {**config, "debug": True} if options.debug else dict(config)
+    entry = _reserve(config, options, registry)
+    try:
+        (entry.directory / "log").mkdir()
+        registry.add(entry)
+        if notify:
+            notify(LaunchStep.CREATED, entry.id)
+        return ManagerProcess(entry, "create", _with_level(options, config), registry, notify).run(json.dumps(config))
+    except ManagerCrashError:
+        raise
+    except BaseException:
+        # A user error or Ctrl-C: the experiment never was.
+        registry.remove(entry.id)
+        shutil.rmtree(entry.directory, ignore_errors=True)
+        raise
+
+
+def resume(
+    experiment_id: str,
+    options: LaunchOptions | None = None,
+    *,
+    directory: Path | None = None,
+    notify: Callable[[LaunchStep, str], None] | None = None,
+    registry: ExperimentRegistry | None = None,
+) -> Launched:
+    """Start the manager of a stopped experiment again.
+
+    Parameters
+    ----------
+    experiment_id
+        Id of the experiment.
+    options
+        How to start the manager. Default: port 8080.
+    directory
+        The experiment's own directory, or the directory that holds it, when it is not in the registry (PLT-028).
+    notify, registry
+        As for :func:`create`.
+
+    Raises
+    ------
+    LaunchError
+        Unknown or running experiment, no such directory, port taken, or the manager refused.
+    ManagerCrashError
+        The manager died while starting.
+    """
+    options, registry = options or LaunchOptions(), registry or ExperimentRegistry()
+    before = registry.find(experiment_id)
+    entry = _stopped_entry(experiment_id, before, directory, registry)
+    require_free_port(options.port, registry, options.host)
+    entry = replace(
+        entry, status="INITIALIZED", port=options.port, pid=os.getpid(), urls=[], url_prefix=options.url_prefix
+    )
+    registry.put(replace(entry, end_time=None))
+    (entry.directory / "log").mkdir(exist_ok=True)
+    try:
+        if notify:
+            notify(LaunchStep.CREATED, entry.id)
+        return ManagerProcess(entry, "resume", _with_level(options, {}), registry, notify).run(None)
+    except ManagerCrashError:
+        raise
+    except BaseException:
+        registry.put(before) if before else registry.remove(experiment_id)
+        raise
+
+
+def _with_level(options: LaunchOptions, config: Mapping[str, Any]) -> LaunchOptions:
+    level = "debug" if options.debug else options.log_level or config.get("logLevel")
+    return replace(options, log_level=level)
+
+
+def _reserve(config: Mapping[str, Any], options: LaunchOptions, registry: ExperimentRegistry) -> RegistryEntry:
+    """Make the directory of an experiment under an id that is new, and return its entry for the registry."""
+    root = Path(config["experimentWorkingDirectory"])
+    while True:
+        experiment_id = _new_id()
+        if registry.find(experiment_id):
+            continue
+        try:
+            (root / experiment_id).mkdir(parents=True)
+        except FileExistsError as error:
+            if root.is_dir():
+                continue
+            raise LaunchError(f"experimentWorkingDirectory: {root} is not a directory") from error
+        except OSError as error:
+            raise LaunchError(f"experimentWorkingDirectory: cannot create {root}: {error.strerror}") from error
+        return RegistryEntry(
+            id=experiment_id,
+            directory=root / experiment_id,
+            port=options.port,
+            start_time=time.time_ns() // 1_000_000,
+            platform=_platform(config),
+            name=config.get("experimentName") or "",
+            pid=os.getpid(),
+            url_prefix=options.url_prefix,
+        )
+
+
+def _new_id() -> str:
+    """Return 8 letters and digits, some of each, such as ``egchD4qy`` (PLT-149)."""
+    while True:
+        text = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_ID_LENGTH))
+        if not text.isalpha() and not text.isdigit():
+            return text
+
+
+def _platform(config: Mapping[str, Any]) -> str:
+    service = config.get("trainingService") or {}
+    return "hybrid" if isinstance(service, list) else str(service.get("platform", "local"))
+
+
+def _stopped_entry(
+    experiment_id: str, known: RegistryEntry | None, directory: Path | None, registry: ExperimentRegistry
+) -> RegistryEntry:
+    if directory is not None:
+        known = _external_entry(experiment_id, _find_directory(experiment_id, directory))
+    elif known is None:
+        known = registry.get(experiment_id)  # raises with similar ids
+    if known.alive:
+        raise LaunchError(f"experiment {experiment_id} is running on port {known.port}; nothing to resume")
+    if not _is_experiment(known.directory):
+        raise LaunchError(
+            f"experiment {experiment_id}: {known.directory} holds no db/nni.sqlite, so there is nothing to resume; "
+            f"if the directory was moved, name it with --experiment_dir"
+        )
+    return known
+
+
+def _find_directory(experiment_id: str, directory: Path) -> Path:
+    """Accept the experiment's own directory as well as its parent: both are called 'experiment folder'."""
+    directory = directory.expanduser().absolute()
+    for candidate in (directory / experiment_id, directory):
+        if _is_experiment(candidate):
+            return candidate
+    raise LaunchError(f"experiment_dir: {directory} is no experiment directory (expected db/nni.sqlite in it)")
+
+
+def _external_entry(experiment_id: str, directory: Path) -> RegistryEntry:
+    """Return an entry made of what the experiment's own database says."""
+    with contextlib.closing(Store(directory / "db" / "nni.sqlite", read_only=True)) as store:
+        profile = store.profile()
+    if profile is None or profile.id != experiment_id:
+        there = f"experiment {profile.id}" if profile else "an experiment that never started"
+        raise LaunchError(f"experiment_dir: {directory} holds {there}, not {experiment_id}")
+    return RegistryEntry(
+        id=experiment_id,
+        directory=directory,
+        start_time=profile.start_time,
+        status="STOPPED",
+        platform=_platform(profile.config),
+        name=profile.config.get("experimentName") or "",
+    )
+
+
+def _is_experiment(directory: Path) -> bool:
+    return (directory / "db" / "nni.sqlite").is_file()

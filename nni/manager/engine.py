@@ -1,0 +1,300 @@
+"""Carries out what the state machine decides: the one place where events, disk, processes and clocks meet.
+
+Everything runs on one event loop. Events are handled as they come; what they want written is collected and committed
+in one transaction at the end of the loop's turn; only after the commit are the other instructions carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from nni.common import json
+from nni.manager import events as ev
+from nni.manager.dispatcher_link import DispatcherLink
+from nni.manager.events import Event, Instruction, Moment
+from nni.manager.state import ExperimentState, configuration
+from nni.runtime.protocol import CommandType, Message
+from nni.store import Batch, ExperimentStatus, Store, Trial, TrialStatus
+from nni.training_service import Adoption, TrainingService, TrialForm, TrialJobDetail, TrialJobMetric
+
+_logger = logging.getLogger("nni.manager")
+_TICK = 5.0  # seconds between looks at the clock when no deadline is nearer
+_LOG_BYTES = 8 * 1024 * 1024  # size of the write-ahead log from which on it is copied into the database
+_RETRY = 2.0  # seconds between attempts to write to a disk that refused
+_TRANSIENT = {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+
+
+class Clock(Protocol):
+    """Where the engine reads the time."""
+
+    def moment(self) -> Moment:
+        """Return now."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def moment(self) -> Moment:
+        """Return now."""
+        return Moment(time.time_ns() // 1_000_000, time.monotonic())
+
+
+class Engine:
+    """Runs one experiment.
+
+    Parameters
+    ----------
+    state, store, service
+        The decisions, the disk and the place where trials run.
+    link
+        Called with the engine's two callbacks (message, loss), returns the dispatcher's link.
+    on_change
+        Called with the ids of trials that changed, after their change was committed; the empty set means that only the
+        experiment itself changed.
+    """
+
+    def __init__(
+        self,
+        state: ExperimentState,
+        store: Store,
+        service: TrainingService,
+        link: Callable[[Callable[[Message], None], Callable[[str], None]], DispatcherLink],
+        on_change: Callable[[set[str]], None] = lambda _: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.state = state
+        self.store = store
+        self.service = service
+        self.fault: str | None = None
+        """Why the disk refuses to take what happened; None while it does not."""
+        self.finished = asyncio.Event()
+        self._link = link(self._dispatcher_said, lambda message: self.handle(ev.DispatcherLost(message)))
+        self._on_change = on_change
+        self._clock = clock or SystemClock()
+        self._batch = Batch()
+        self._changed: set[str] = set()
+        self._effects: list[Instruction] = []
+        self._flush_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._resumed = False
+
+    # Life
+
+    def start(self, unfinished: list[Trial] | None = None) -> None:
+        """Begin, on the running event loop; `unfinished` are the trials that a former manager left."""
+        self._loop = asyncio.get_running_loop()
+        self._resumed = self.state.profile.next_sequence > 0
+        self.service.add_trial_job_status_listener(self._trial_changed)
+        self.service.add_trial_job_metric_listener(self._metrics_read)
+        self._spawn(self.service.run(), "training service")
+        self.handle(ev.Started(unfinished or []))
+
+    async def stop(self) -> None:
+        """End the experiment: trials first cancelled, everything written, the dispatcher gone."""
+        self.handle(ev.StopRequested())
+        await self.finished.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Free everything without deciding anything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._link.close()
+        await self.service.clean_up()
+        for task in list(self._tasks):
+            task.cancel()
+        self.store.close()
+
+    @property
+    def dispatcher_pid(self) -> int | None:
+        """Process id of the dispatcher."""
+        return self._link.pid
+
+    @property
+    def status(self) -> ExperimentStatus:
+        """The experiment's status as a person should see it."""
+        return ExperimentStatus.ERROR if self.fault else self.state.status
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong, newest last."""
+        return [*self.state.profile.errors, *([self.fault] if self.fault else [])]
+
+    # Events in
+
+    def handle(self, event: Event) -> None:
+        """Take an event; what it leads to happens at the end of this turn of the loop."""
+        for instruction in self.state.handle(event, self._clock.moment()):
+            self._take(instruction)
+        if not self._flush_due and self.fault is None:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _take(self, instruction: Instruction) -> None:
+        batch = self._batch
+        if isinstance(instruction, ev.SaveTrial):
+            batch.trials[instruction.trial.sequence] = instruction.trial
+            self._changed.add(instruction.trial.id)
+        elif isinstance(instruction, ev.SaveMetrics):
+            batch.metrics += instruction.metrics
+        elif isinstance(instruction, ev.SaveProfile):
+            batch.profile = self.state.profile
+        elif isinstance(instruction, ev.SaveImport):
+            batch.imports.append((instruction.time, json.dumps(instruction.data)))
+        else:
+            self._effects.append(instruction)
+
+    def _trial_changed(self, detail: TrialJobDetail) -> None:
+        self.handle(
+            ev.TrialChanged(
+                detail.id, detail.status, detail.start_time, detail.end_time, detail.exit_code, detail.message
+            )
+        )
+
+    def _metrics_read(self, metric: TrialJobMetric) -> None:
+        self.handle(ev.MetricsRead(metric.id, metric.lines, metric.end))
+
+    def _dispatcher_said(self, message: Message) -> None:
+        data = message.data
+        if message.command is CommandType.NewTrialJob:
+            self._new_trial(json.loads(data) if isinstance(data, str) else data)
+        elif message.command is CommandType.KillTrialJob:
+            identifier = json.loads(data) if data.startswith('"') else data
+            self.handle(ev.KillRequested(identifier, TrialStatus.EARLY_STOPPED, "stopped by the assessor"))
+        elif message.command is CommandType.NoMoreTrialJobs:
+            self.handle(ev.NoMoreParameters())
+        elif message.command is CommandType.Initialized:
+            self.handle(ev.DispatcherReady())
+        elif message.command is CommandType.Error:
+            self.handle(ev.AlgorithmFailed(data["message"], data["command"], data["fatal"]))
+        else:
+            _logger.error("the dispatcher sent a message that is not for the manager: %s", message.command.value)
+
+    def _new_trial(self, data: dict[str, Any]) -> None:
+        self.handle(
+            ev.ParametersGenerated(
+                data["parameter_id"],
+                json.dumps(data["parameters"]),
+                data.get("parameter_source") or "algorithm",
+                data.get("parameter_index") or 0,
+            )
+        )
+
+    async def settled(self) -> None:
+        """Wait until everything handled so far is on the disk."""
+        if self._batch:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    # The end of a turn: commit, then act
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if not self._commit():
+            return
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        effects, self._effects = self._effects, []
+        changed, self._changed = self._changed, set()
+        for effect in effects:
+            self._carry_out(effect)
+        self._on_change(changed)
+        self._set_timer()
+
+    def _commit(self) -> bool:
+        """Write what this turn decided; a disk that refuses holds everything back until it takes it."""
+        if not self._batch:
+            return True
+        try:
+            self.store.commit(self._batch)
+        except sqlite3.Error as error:
+            if self.fault is None:
+                _logger.error("%s: cannot be written (%s); the experiment waits", self.store.path, error)
+            self.fault = f"{self.store.path}: cannot be written ({error}); free some space, it goes on by itself"
+            self._on_change(set())
+            self._loop.call_later(_RETRY, self._flush)
+            return False
+        if self.fault is not None:
+            _logger.warning("%s can be written again; the experiment goes on", self.store.path)
+            self.fault = None
+        self._batch = Batch()
+        return True
+
+    def _carry_out(self, effect: Instruction) -> None:
+        if isinstance(effect, ev.Send):
+            self._link.send(effect.command, effect.data)
+        elif isinstance(effect, ev.Submit):
+            self._spawn(self._submit(effect.trial), f"submitting trial {effect.trial.id}")
+        elif isinstance(effect, ev.Cancel):
+            self._spawn(self.service.cancel_trial_job(effect.trial_id, is_early_stopped=effect.early), "cancelling")
+        elif isinstance(effect, ev.Warn):
+            _logger.warning("%s", effect.message)
+        elif isinstance(effect, ev.Adopt):
+            self._spawn(self.service.adopt_trial_jobs([_adoption(trial) for trial in effect.trials]), "adopting")
+        elif isinstance(effect, ev.StartDispatcher):
+            self._start_dispatcher()
+        elif isinstance(effect, ev.Finish):
+            self.finished.set()
+
+    def _start_dispatcher(self) -> None:
+        """Start tuner and assessor and tell them everything; nothing happens between reading and telling."""
+        config = self.state.profile.config
+        try:
+            self._link.start("resume" if self._resumed else "start")
+        except OSError as error:
+            self.handle(ev.DispatcherLost(f"the dispatcher cannot be started: {error}"))
+            return
+        algorithms = {kind: config.get(kind) for kind in ("tuner", "assessor", "advisor")}
+        self._link.send(CommandType.Setup, {"experimentId": self.state.profile.id, **algorithms})
+        self._link.send(CommandType.Initialize, config.get("searchSpace", {}))
+        events = self.store.history(intermediates=self.state.limits.intermediates_wanted)
+        if events:
+            next_id = self.state.profile.next_parameter_id
+            self._link.send(CommandType.ReplayHistory, {"next_parameter_id": next_id, "events": events})
+        self.handle(ev.DispatcherStarted())
+
+    async def _submit(self, trial: Trial) -> None:
+        try:
+            await self.service.submit_trial_job(TrialForm(trial.id, trial.sequence, configuration(trial)))
+        except OSError as error:
+            self.handle(ev.SubmitFailed(trial.id, str(error), retry=error.errno in _TRANSIENT))
+
+    def _tick(self) -> None:
+        self.handle(ev.Tick())
+        if self.store.log_size() > _LOG_BYTES:
+            self._spawn(asyncio.to_thread(self.store.checkpoint), "checkpoint")
+
+    def _set_timer(self) -> None:
+        """Wake at the next deadline, and now and then anyway."""
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.state.next_deadline()
+        delay = _TICK if deadline is None else min(_TICK, max(0.0, deadline - self._clock.moment().steady))
+        self._timer = self._loop.call_later(delay, self._tick)
+
+    def _spawn(self, coroutine: Any, what: str) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(coroutine, name=what)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _logger.error("%s failed", task.get_name(), exc_info=task.exception())
+
+
+def _adoption(trial: Trial) -> Adoption:
+    form = TrialForm(trial.id, trial.sequence, configuration(trial))
+    return Adoption(form, trial.offset, trial.submit_time, trial.start_time)

@@ -1,0 +1,153 @@
+"""What clients may ask of an experiment, as JSON-ready values: the shapes of the 2.x REST API, and ours.
+
+The 2.x shapes are double-encoded where 2.x was (a metric's ``data`` is JSON text that holds JSON text); ours are plain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nni.common import json
+from nni.manager.state import configuration
+from nni.store import Metric, Profile, Reader, Trial, TrialStatus
+
+
+class Queries:
+    """Answers from the store, for any thread.
+
+    Parameters
+    ----------
+    directory
+        The experiment's directory.
+    profile
+        The experiment as the manager knows it.
+    """
+
+    def __init__(self, directory: Path, profile: Profile) -> None:
+        self.directory = directory
+        self._profile = profile
+        self.reader = Reader(directory / "db" / "nni.sqlite")
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger results are better: what the tuner or advisor was told, else what it takes by default."""
+        config = self._profile.config
+        algorithm = config.get("advisor") or config.get("tuner") or {}
+        return bool((algorithm.get("classArgs") or {}).get("optimize_mode", "maximize") != "minimize")
+
+    # Ours
+
+    def trial(self, identifier: str) -> dict[str, Any] | None:
+        """Return one trial."""
+        found = self.reader.trial(identifier)
+        return self.describe(found) if found else None
+
+    def best(self) -> dict[str, Any] | None:
+        """Return the best succeeded trial."""
+        found = self.reader.best(maximize=self.maximize)
+        return self.describe(found) if found else None
+
+    def trials(
+        self, statuses: list[TrialStatus] | None, order: str, limit: int, offset: int, after: int
+    ) -> dict[str, Any]:
+        """Return a page of trials."""
+        items = self.reader.trials(statuses, order, limit, offset, after)
+        total = self.reader.number(statuses)
+        return {"total": total, "revision": self.reader.revision(), "items": [self.describe(item) for item in items]}
+
+    def trial_metrics(self, sequence: int) -> list[dict[str, Any]]:
+        """Return what one trial reported."""
+        return [
+            {
+                "type": metric.type,
+                "sequence": metric.sequence,
+                "timestamp": metric.timestamp,
+                "value": json.strict(json.loads(metric.value)),
+            }
+            for _, metric in self.reader.metrics(sequences=(sequence, sequence))
+        ]
+
+    def describe(self, trial: Trial) -> dict[str, Any]:
+        """Return a trial with everything that is known of it."""
+        return {
+            "id": trial.id,
+            "sequence": trial.sequence,
+            "status": trial.status.value,
+            "message": trial.message,
+            "submitTime": trial.submit_time,
+            "startTime": trial.start_time,
+            "endTime": trial.end_time,
+            "parameters": json.strict(json.loads(trial.parameters)),
+            "parameterId": None if trial.parameter_id < 0 else trial.parameter_id,
+            "source": trial.source,
+            "value": None if trial.final is None else json.strict(json.loads(trial.final)),
+            "metric": trial.value,
+            "intermediates": trial.intermediates,
+            "exitCode": trial.exit_code,
+            "directory": str(self._trial_directory(trial)),
+            "service": trial.service,
+        }
+
+    # 2.x
+
+    def trial_jobs(self, statuses: list[TrialStatus] | None) -> Iterator[dict[str, Any]]:
+        """Yield the trials as 2.x did."""
+        return (self.trial_job(item) for item in self.reader.trials(statuses))
+
+    def trial_job(self, trial: Trial) -> dict[str, Any]:
+        """Return a trial as 2.x did."""
+        directory = self._trial_directory(trial)
+        job: dict[str, Any] = {
+            "trialJobId": trial.id,
+            "sequenceId": trial.sequence,
+            "status": trial.status.value,
+            "message": trial.message,
+            "hyperParameters": [configuration(trial)],
+            "logPath": str(directory),
+        }
+        if trial.start_time is not None:
+            job["startTime"] = trial.start_time
+        if trial.end_time is not None:
+            job["endTime"] = trial.end_time
+        if trial.status is TrialStatus.FAILED:
+            job["stderrPath"] = str(directory / "stderr")
+        if trial.status is TrialStatus.SUCCEEDED and trial.final is not None:
+            metric = Metric(trial.sequence, 0, "FINAL", 0, trial.end_time or 0, trial.parameter_id, trial.final)
+            job["finalMetricData"] = [metric_record(trial.id, metric)]
+        return job
+
+    def metric_records(
+        self, kind: str | None, sequences: tuple[int, int] | None = None, *, latest: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield results as 2.x did."""
+        for identifier, metric in self.reader.metrics(kind, sequences, latest=latest):
+            yield metric_record(identifier, metric)
+
+    def export(self) -> list[dict[str, Any]]:
+        """Return parameters and final result of each succeeded trial, ready to be imported elsewhere."""
+        return [
+            {
+                "parameter": json.loads(trial.parameters),
+                "value": json.loads(trial.final),
+                "trialJobId": trial.id,
+            }
+            for trial in self.reader.trials([TrialStatus.SUCCEEDED])
+            if trial.final is not None
+        ]
+
+    def _trial_directory(self, trial: Trial) -> Path:
+        return self.directory / "trials" / trial.id
+
+
+def metric_record(identifier: str, metric: Metric) -> dict[str, Any]:
+    """Return a result as 2.x did; ``data`` is encoded twice."""
+    return {
+        "timestamp": metric.timestamp,
+        "trialJobId": identifier,
+        "parameterId": str(metric.parameter_id) if metric.parameter_id >= 0 else "",
+        "type": metric.type,
+        "sequence": metric.sequence,
+        "data": json.dumps(metric.value),
+    }

@@ -1,0 +1,59 @@
+"""The web application of one experiment: routes, error bodies, guard."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+
+from nni.common.errors import NniError
+from nni.common.version import __version__
+from nni.server import page, routes, routes_2x
+from nni.server.answers import JsonResponse
+from nni.server.experiment import RefusedError, RunningExperiment
+from nni.server.security import Guard
+from nni.store.registry import ExperimentRegistry
+
+_logger = logging.getLogger("nni.server")
+API = "/api/v1/nni"
+
+
+def build(experiment: RunningExperiment, registry: ExperimentRegistry, prefix: str, token: str | None) -> FastAPI:
+    """Return the application; `prefix` (``"/x"`` or empty) stands before every path (PLT-225)."""
+    app = FastAPI(
+        title="NNI",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{prefix}{API}/openapi.json",
+    )
+    app.include_router(routes_2x.router(experiment, registry), prefix=prefix + API)
+    app.include_router(routes.router(experiment), prefix=prefix + API)
+    app.include_router(page.router(experiment, app, prefix + API), prefix=prefix)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(NniError, _refused)
+    app.add_exception_handler(Exception, _crash)
+    app.add_middleware(Guard, token=token)
+    return app
+
+
+async def _http_error(_request: Request, error: Exception) -> JsonResponse:
+    assert isinstance(error, HTTPException)
+    return JsonResponse({"error": str(error.detail)}, status_code=error.status_code)
+
+
+async def _bad_request(_request: Request, error: Exception) -> JsonResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+    return JsonResponse({"error": "; ".join(faults)}, status_code=400)
+
+
+async def _refused(_request: Request, error: Exception) -> JsonResponse:
+    return JsonResponse({"error": str(error)}, status_code=409 if isinstance(error, RefusedError) else 400)
+
+
+async def _crash(_request: Request, error: Exception) -> JsonResponse:
+    _logger.error("a request failed", exc_info=error)
+    return JsonResponse({"error": f"internal error: {error!r}; see log/nnimanager.log"}, status_code=500)

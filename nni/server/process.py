@@ -1,0 +1,249 @@
+"""The life of a manager process: from its arguments to a running experiment, and to a clean end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nni.common import logs
+from nni.common.errors import NniError
+from nni.config import ExperimentConfig, check_available
+from nni.manager.dispatcher_link import DispatcherLink, DispatcherSettings
+from nni.manager.engine import Engine
+from nni.manager.state import ExperimentState
+from nni.server.experiment import RunningExperiment, complete
+from nni.server.lock import hold
+from nni.store import Profile, Store
+from nni.store.registry import ExperimentRegistry, RegistryError
+from nni.training_service import TrainingService
+from nni.training_service.local import LocalSettings, LocalTrainingService
+
+_logger = logging.getLogger("nni.server")
+_LOOPBACK = "127.0.0.1"
+
+
+class Ready:
+    """Tells the launcher how the start went, over the descriptor it gave."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def tell(self, **event: Any) -> None:
+        """Write one event."""
+        if self._descriptor is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._descriptor, json.dumps(event).encode() + b"\n")
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """Parse the command line (see ``docs/development/interfaces.md``)."""
+    parser = argparse.ArgumentParser(prog="python -m nni.server", description="The manager of one experiment.")
+    parser.add_argument("--experiment-id", required=True)
+    parser.add_argument("--directory", required=True, type=Path, help="the experiment's own directory")
+    parser.add_argument("--action", required=True, choices=["create", "resume"])
+    parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--host", default=_LOOPBACK, help="any other address requires the token that is printed")
+    parser.add_argument("--url-prefix", default="")
+    parser.add_argument("--log-level", choices=list(logs.LEVELS))
+    parser.add_argument("--foreground", action="store_true")
+    parser.add_argument("--ready-fd", type=int)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a manager until its experiment is stopped; returns the exit code."""
+    options = arguments(sys.argv[1:] if argv is None else argv)
+    ready = Ready(options.ready_fd)
+    signal.signal(signal.SIGINT, signal.SIG_DFL if options.foreground else signal.SIG_IGN)
+    try:
+        with _listening(options.host, options.port) as sockets:
+            lock = hold(options.directory)
+            manager = Manager(options, sockets, ready)
+            asyncio.run(manager.run())
+            os.close(lock)
+    except NniError as error:
+        ready.tell(event="error", message=str(error))
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Take the port before anything is written, so that a taken one leaves nothing behind."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise NniError(f"cannot listen on {host}:{port} ({error.strerror}); choose another port with --port") from error
+    with listener:
+        yield [listener]
+
+
+class Manager:
+    """One manager process.
+
+    Parameters
+    ----------
+    options
+        See :func:`arguments`.
+    sockets
+        Where to listen.
+    ready
+        Where to tell the launcher.
+    """
+
+    def __init__(self, options: argparse.Namespace, sockets: list[socket.socket], ready: Ready) -> None:
+        self._options = options
+        self._sockets = sockets
+        self._ready = ready
+        self._directory: Path = options.directory
+        self._prefix = f"/{options.url_prefix.strip('/')}" if options.url_prefix.strip("/") else ""
+        self._registry = ExperimentRegistry()
+        # A token in the URL is the only thing between an open address and everybody who can reach it.
+        self._token = None if options.host in {_LOOPBACK, "::1", "localhost"} else secrets.token_urlsafe(24)
+        self._told: tuple[str, int | None] | None = None
+        self._telling = threading.Lock()
+
+    async def run(self) -> None:
+        """Start the experiment, serve it, and end it cleanly when asked."""
+        store, profile = self._open()
+        config = ExperimentConfig.from_dict(profile.config)
+        level = self._options.log_level or config.effective_log_level
+        logs.to_file(self._directory / "log" / "nnimanager.log", level)
+        state = ExperimentState(profile, store.counts())
+        engine = Engine(state, store, self._service(profile), self._link(config, level), self._changed)
+        self._experiment = RunningExperiment(engine, self._directory)
+        _logger.info("experiment %s: %s (process %d)", profile.id, self._options.action, os.getpid())
+        engine.start(store.unfinished())
+        # Meanwhile the dispatcher starts; importing the web framework takes as long as importing numpy there.
+        await asyncio.to_thread(_import_web)
+        await self._serve()
+
+    def _open(self) -> tuple[Store, Profile]:
+        for name in ("log", "db", "trials", "checkpoint"):
+            (self._directory / name).mkdir(parents=True, exist_ok=True)
+        create = self._options.action == "create"
+        config = self._read_config() if create else None
+        store = Store(self._directory / "db" / "nni.sqlite")
+        profile = store.profile()
+        if config is not None and profile is None:
+            profile = Profile(self._options.experiment_id, config)
+        elif config is not None:
+            raise NniError(f"{self._directory}: holds an experiment already; resume it instead")
+        if profile is None:
+            raise NniError(f"{self._directory}: no experiment was ever started here")
+        return store, profile
+
+    def _read_config(self) -> dict[str, Any]:
+        config = ExperimentConfig.from_dict(json.loads(sys.stdin.buffer.read()))
+        check_available(config)
+        return complete(config)
+
+    def _service(self, profile: Profile) -> TrainingService:
+        config = profile.config
+        settings = LocalSettings(
+            profile.id,
+            self._directory,
+            config["trialCommand"],
+            Path(config["trialCodeDirectory"]),
+            config.get("trialGpuNumber"),
+        )
+        return LocalTrainingService(settings)
+
+    def _link(self, config: ExperimentConfig, level: str) -> Any:
+        indices = config.tuner_gpu_indices
+        visible = ",".join(str(index) for index in indices) if isinstance(indices, list) else str(indices or "")
+        settings = DispatcherSettings(self._directory, level, "" if indices is None else visible)
+
+        def link(on_message: Any, on_lost: Any) -> DispatcherLink:
+            return DispatcherLink(settings, on_message, on_lost)
+
+        return link
+
+    async def _serve(self) -> None:
+        from nni.server import web  # noqa: PLC0415  (already imported, in a thread, beside the start of the experiment)
+
+        experiment = self._experiment
+        server = web.WebServer(web.build(experiment, self._registry, self._prefix, self._token))
+        await server.start(self._sockets)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, experiment.request_stop)
+        self._announce_ready()
+        await experiment.stop_requested.wait()
+        _logger.info("stopping")
+        await experiment.engine.stop()
+        self._tell_registry()
+        await server.stop()
+
+    def _announce_ready(self) -> None:
+        port = self._sockets[0].getsockname()[1]
+        query = f"?token={self._token}" if self._token else ""
+        urls = [f"http://{host}:{port}{self._prefix}{query}" for host in _addresses(self._options.host)]
+        with contextlib.suppress(RegistryError):  # started without a launcher: nothing knows it, nothing is to be told
+            self._registry.update(self._options.experiment_id, port=port, pid=os.getpid(), urls=urls)
+        self._ready.tell(event="ready", port=port, pid=os.getpid(), urls=urls)
+        self._ready.close()
+
+    def _changed(self, trials: set[str]) -> None:
+        self._experiment.announce()
+        del trials
+        if self._told != self._present():
+            threading.Thread(target=self._tell_registry, daemon=True).start()
+
+    def _present(self) -> tuple[str, int | None]:
+        engine = self._experiment.engine
+        return engine.status.value, engine.state.profile.end_time
+
+    def _tell_registry(self) -> None:
+        """Write the experiment's status into the list of all; in a thread, because others may hold its lock."""
+        with self._telling, contextlib.suppress(RegistryError):
+            self._told = status, end_time = self._present()
+            start_time = self._experiment.profile.start_time
+            self._registry.update(self._options.experiment_id, status=status, end_time=end_time, start_time=start_time)
+
+
+def _addresses(host: str) -> list[str]:
+    """Return the addresses at which the page can be opened; every one of the machine for ``0.0.0.0``."""
+    if host not in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not bound)
+        return [f"[{host}]" if ":" in host else host]
+    import psutil  # noqa: PLC0415  (only here, and its import takes a while)
+
+    found = [
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family == socket.AF_INET
+    ]
+    return sorted(found, key=lambda address: address.startswith("127."))
+
+
+def _import_web() -> None:
+    started = time.monotonic()
+    import nni.server.web  # noqa: F401, PLC0415
+
+    _logger.debug("web framework imported in %.2f s", time.monotonic() - started)

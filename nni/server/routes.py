@@ -1,0 +1,110 @@
+"""Our own routes beside the documented ones: plain JSON, paged, made for the page and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, WebSocket, WebSocketDisconnect
+from fastapi.responses import Response
+
+from nni.server.answers import JsonResponse, text_file
+from nni.server.experiment import RunningExperiment
+from nni.server.routes_2x import trial_path
+from nni.store import ORDERS, TrialStatus
+
+_LOGS = ("nnimanager.log", "dispatcher.log", "nnictl_stdout.log", "nnictl_stderr.log", "dispatcher_stderr.log")
+_TRIAL_LOGS = ("trial.log", "stderr", "stdout")
+_PAUSE = 0.2  # seconds between pushes to one client: at most five a second
+
+Lines = Annotated[int | None, Query(ge=0)]
+
+
+def router(experiment: RunningExperiment) -> APIRouter:
+    """Return our routes of one experiment."""
+    routes = APIRouter(tags=["NNI"], default_response_class=JsonResponse)
+    _add_reading(routes, experiment)
+    _add_files(routes, experiment)
+
+    @routes.websocket("/events")
+    async def events(socket: WebSocket, after: int = 0) -> None:
+        await socket.accept()
+        sender = asyncio.create_task(_push(socket, experiment, after))
+        try:
+            while True:
+                await socket.receive_text()  # nothing is expected; this is how a closed connection is noticed
+        except WebSocketDisconnect:
+            pass
+        finally:
+            sender.cancel()
+
+    return routes
+
+
+def _add_reading(routes: APIRouter, experiment: RunningExperiment) -> None:
+    @routes.get("/summary", summary="Everything one wants to know first")
+    async def summary() -> Response:
+        return JsonResponse(experiment.summary())
+
+    @routes.get("/trials", summary="A page of trials")
+    def trials(
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        status: Annotated[list[TrialStatus] | None, Query()] = None,
+        order: str = "sequence",
+        after: Annotated[int, Query(ge=0, description="only trials changed after this revision")] = 0,
+    ) -> Response:
+        if order not in ORDERS:
+            raise HTTPException(400, f"order {order!r} is unknown; one of {', '.join(ORDERS)}")
+        return JsonResponse(experiment.queries.trials(status, order, limit, offset, after))
+
+    @routes.get("/trials/{trial_id}", summary="One trial")
+    def trial(trial_id: str) -> Response:
+        found = experiment.queries.trial(trial_id)
+        if found is None:
+            raise HTTPException(404, f"no trial {trial_id}")
+        return JsonResponse(found)
+
+    @routes.get("/trials/{trial_id}/metrics", summary="What one trial reported")
+    def trial_metrics(trial_id: str) -> Response:
+        found = experiment.queries.reader.trial(trial_id)
+        if found is None:
+            raise HTTPException(404, f"no trial {trial_id}")
+        return JsonResponse(experiment.queries.trial_metrics(found.sequence))
+
+
+def _add_files(routes: APIRouter, experiment: RunningExperiment) -> None:
+    @routes.get("/logs/{name}", summary="A log file of the experiment")
+    def log(name: str, head: Lines = None, tail: Lines = None) -> Response:
+        path = experiment.directory / "log" / name
+        if name not in _LOGS or not path.is_file():
+            raise HTTPException(404, f"no log {name}; one of {', '.join(_LOGS)}")
+        return text_file(path, head, tail)
+
+    @routes.get("/trial-log/{trial_id}/{name}", summary="A log file of a trial")
+    def trial_log(trial_id: str, name: str, head: Lines = None, tail: Lines = None) -> Response:
+        if name not in _TRIAL_LOGS:
+            raise HTTPException(404, f"no log {name}; one of {', '.join(_TRIAL_LOGS)}")
+        return text_file(trial_path(experiment, trial_id, name), head, tail)
+
+
+async def _push(socket: WebSocket, experiment: RunningExperiment, after: int) -> None:
+    """Send what changed, as fast as this client takes it and at most five times a second.
+
+    Nothing is queued for a slow client: it gets the present state of what changed since it was last served.
+    """
+    while True:
+        changed = experiment.changed
+        page = experiment.queries.trials(None, "sequence", -1, 0, after)
+        if page["items"]:
+            after = page["revision"]
+            await socket.send_text(_text({"type": "trials", "revision": after, "items": page["items"]}))
+        await socket.send_text(_text({"type": "summary", **experiment.summary()}))
+        if experiment.ended:
+            await socket.send_text(_text({"type": "end"}))
+        await asyncio.sleep(_PAUSE)
+        await changed.wait()
+
+
+def _text(value: object) -> str:
+    return JsonResponse(value).body.decode()  # type: ignore[union-attr]  # our own render gives bytes

@@ -1,0 +1,19 @@
+"""Durable state: the database of one experiment, and (``nni.store.registry``) the list of all experiments."""
+
+from nni.store.reader import ORDERS, Reader
+from nni.store.records import ExperimentStatus, Metric, Profile, Trial, TrialStatus
+from nni.store.schema import StoreError
+from nni.store.store import Batch, Store
+
+__all__ = [
+    "ORDERS",
+    "Batch",
+    "ExperimentStatus",
+    "Metric",
+    "Profile",
+    "Reader",
+    "Store",
+    "StoreError",
+    "Trial",
+    "TrialStatus",
+]

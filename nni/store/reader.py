@@ -1,0 +1,117 @@
+"""Questions to the store of one experiment, from any number of threads beside the one that writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nni.store.records import Metric, Trial, TrialStatus
+from nni.store.store import TRIAL_COLUMNS, Store, to_trial
+
+ORDERS = {
+    "sequence": "sequence",
+    "-sequence": "sequence DESC",
+    "metric": "value IS NULL, value, sequence",
+    "-metric": "value IS NULL, value DESC, sequence",
+    "duration": "end_time IS NULL, end_time - start_time, sequence",
+    "-duration": "end_time IS NULL, end_time - start_time DESC, sequence",
+}
+"""Names of orders; trials without the figure come last."""
+
+
+class Reader:
+    """Reads what is committed; each thread has a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+
+    def _query(self, query: str, arguments: list[Any] | None = None) -> sqlite3.Cursor:
+        store: Store | None = getattr(self._local, "store", None)
+        if store is None:
+            store = self._local.store = Store(self._path, read_only=True)
+        return store.query(query, arguments or [])
+
+    def trials(
+        self,
+        statuses: list[TrialStatus] | None = None,
+        order: str = "sequence",
+        limit: int = -1,
+        offset: int = 0,
+        changed_after: int = 0,
+    ) -> list[Trial]:
+        """Return trials, all of them by default, in one of `ORDERS`."""
+        where, arguments = _conditions(statuses, changed_after)
+        query = f"SELECT {TRIAL_COLUMNS} FROM trial {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"  # noqa: S608
+        return [to_trial(row) for row in self._query(query, [*arguments, limit, offset])]
+
+    def number(self, statuses: list[TrialStatus] | None = None) -> int:
+        """Return how many trials there are."""
+        where, arguments = _conditions(statuses, 0)
+        number: int = self._query(f"SELECT count(*) FROM trial {where}", arguments).fetchone()[0]  # noqa: S608
+        return number
+
+    def revision(self) -> int:
+        """Return the number of the newest change to any trial."""
+        return self._query("SELECT max(changed) FROM trial").fetchone()[0] or 0
+
+    def trial(self, identifier: str) -> Trial | None:
+        """Return one trial, None if there is none of that id."""
+        row = self._query(f"SELECT {TRIAL_COLUMNS} FROM trial WHERE id = ?", [identifier]).fetchone()  # noqa: S608
+        return to_trial(row) if row else None
+
+    def best(self, *, maximize: bool) -> Trial | None:
+        """Return the succeeded trial with the best value, None before there is one."""
+        found = self.trials([TrialStatus.SUCCEEDED], "-metric" if maximize else "metric", limit=1)
+        return found[0] if found and found[0].value is not None else None
+
+    def metrics(
+        self, kind: str | None = None, sequences: tuple[int, int] | None = None, *, latest: bool = False
+    ) -> Iterator[tuple[str, Metric]]:
+        """Yield results with their trials' ids, in the order in which each trial reported them.
+
+        Parameters
+        ----------
+        kind
+            Only this type.
+        sequences
+            Only trials whose number lies in this closed range.
+        latest
+            Of intermediate results, only each trial's last.
+        """
+        clauses, arguments = ["1"], list[Any]()
+        if kind is not None:
+            clauses.append("metric.type = ?")
+            arguments.append(kind)
+        if sequences is not None:
+            clauses.append("trial BETWEEN ? AND ?")
+            arguments += sequences
+        if latest:
+            clauses.append(
+                "(metric.type <> 'PERIODICAL' OR metric.position = (SELECT max(other.position) FROM metric AS other "
+                "WHERE other.trial = metric.trial AND other.type = 'PERIODICAL'))"
+            )
+        query = (
+            "SELECT trial.id, metric.* FROM metric JOIN trial ON trial.sequence = metric.trial "  # noqa: S608
+            f"WHERE {' AND '.join(clauses)} ORDER BY metric.trial, metric.position"
+        )
+        for identifier, *rest in self._query(query, arguments):
+            yield identifier, Metric(*rest)
+
+    def imports(self) -> list[str]:
+        """Return what was imported, each a JSON text."""
+        return [data for (data,) in self._query("SELECT data FROM import ORDER BY rowid")]
+
+
+def _conditions(statuses: list[TrialStatus] | None, changed_after: int) -> tuple[str, list[Any]]:
+    clauses, arguments = ["1"], list[Any]()
+    if statuses:
+        clauses.append(f"status IN ({', '.join('?' * len(statuses))})")
+        arguments += [status.value for status in statuses]
+    if changed_after:
+        clauses.append("changed > ?")
+        arguments.append(changed_after)
+    return f"WHERE {' AND '.join(clauses)}", arguments

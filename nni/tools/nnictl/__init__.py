@@ -1,0 +1,1 @@
+"""The command line: a client of ``nni.experiment`` and of the registry. Each command imports what it needs itself."""

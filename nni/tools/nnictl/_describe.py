@@ -1,0 +1,151 @@
+"""Experiments and trials in words and tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nni.experiment.data import default_metric
+from nni.tools.nnictl import _output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from nni.experiment.data import ExperimentSummary, TrialRow
+    from nni.store.registry import RegistryEntry
+
+_MEDIUM, _WIDE = 100, 120
+_FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
+
+
+def experiments(entries: Iterable[RegistryEntry], width: int) -> Table:
+    """Return the table of ``experiment list``; platform, URL and directory need a wide terminal."""
+    from rich.markup import escape
+
+    table = _output.table()
+    for name in ("ID", "Name", "Status", *(("Platform",) if width >= _MEDIUM else ()), "Port", "Started", "Duration"):
+        table.add_column(name, no_wrap=name != "Name", max_width=32)
+    if width >= _WIDE:
+        table.add_column("Web UI", no_wrap=True)
+        table.add_column("Directory")
+    for entry in entries:
+        live = entry.status != "STOPPED"
+        took = _output.span(entry.start_time, entry.end_time) if live or entry.end_time else None
+        row: list[str | Text] = [entry.id, _giving_way(entry.name or "-"), _output.status(entry.status)]
+        row += [entry.platform] if width >= _MEDIUM else []
+        row += [str(entry.port or "-"), _output.moment(entry.start_time), _output.duration(took)]
+        if width >= _WIDE:
+            row += [escape(next(iter(entry.urls), "-")) if live else "-", _giving_way(_short(entry.directory))]
+        table.add_row(*row)
+    return table
+
+
+def experiment(entry: RegistryEntry, summary: ExperimentSummary | None, revision: int | None) -> Table:
+    """Return the table of ``experiment show``; an experiment without a manager has only what the registry knows."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    facts: dict[str, str] = {"Experiment": f"{entry.id}  {escape(entry.name)}"}
+    facts["Status"] = _output.status(summary["status"] if summary else entry.status)
+    if summary:
+        facts |= _live_facts(summary)
+    facts["Started"] = _output.moment(entry.start_time)
+    if entry.end_time:
+        facts["Ended"] = _output.moment(entry.end_time)
+    if revision is not None:
+        facts["Revision"] = str(revision)
+    facts |= {"Platform": entry.platform, "Directory": escape(str(entry.directory))}
+    if summary:
+        facts["Web UI"] = escape("   ".join(entry.urls))
+    for name, text in facts.items():
+        table.add_row(name, text)
+    return table
+
+
+def _live_facts(summary: ExperimentSummary) -> dict[str, str]:
+    from rich.markup import escape
+
+    limit = summary["maxExperimentDuration"]
+    facts = {"Error": escape("; ".join(summary["errors"]))} if summary["errors"] else {}
+    facts["Trials"] = f"{_done(summary)}   {_counts(summary['counts'])}"
+    facts["Duration"] = _output.duration(summary["execDuration"]) + (f" of {_output.duration(limit)}" if limit else "")
+    facts["Concurrency"] = str(summary["trialConcurrency"])
+    if summary["tuner"]:
+        facts["Tuner"] = f"{escape(str(summary['tuner']))} ({summary['optimizeMode']})"
+    if summary["waiting"] and not summary["errors"]:
+        facts["Waiting"] = escape(summary["waiting"])
+    best = summary["best"]
+    if best:
+        metric = _output.number(default_metric(best["value"]))
+        facts["Best"] = f"[bold]{metric}[/]  trial {best['id']}  {escape(parameters(best['parameters']))}"
+    return facts
+
+
+def one_line(summary: ExperimentSummary) -> str:
+    """Return the live status: state, progress, best so far, time."""
+    best = summary["best"]
+    parts = [_output.status(summary["status"]), f"trials {_done(summary)}"]
+    parts.append(f"running {summary['counts'].get('RUNNING', 0)}")
+    if best:
+        parts.append(f"best {_output.number(default_metric(best['value']))} ({best['id']})")
+    parts.append(_output.duration(summary["execDuration"]))
+    return "  ".join(parts)
+
+
+def trials(rows: Iterable[TrialRow], width: int) -> Table:
+    """Return the table of ``trial ls``."""
+    from rich.markup import escape
+
+    table = _output.table()
+    for name, justify in (("Trial", "left"), ("No.", "right"), ("Status", "left"), ("Started", "left")):
+        table.add_column(name, no_wrap=True, justify=justify)  # type: ignore[arg-type]  # "left" and "right" are valid
+    table.add_column("Duration", no_wrap=True, justify="right")
+    table.add_column("Metric", no_wrap=True, justify="right")
+    table.add_column("Parameters")
+    for row in rows:
+        table.add_row(
+            row["id"],
+            str(row["sequence"]),
+            _output.status(row["status"]),
+            _output.moment(row["startTime"]),
+            _output.duration(_output.span(row["startTime"], row["endTime"])),
+            _output.number(default_metric(row["value"])),
+            _giving_way(parameters(row["parameters"])) if width < _WIDE else escape(parameters(row["parameters"])),
+        )
+    return table
+
+
+def parameters(values: Any) -> str:
+    """Write a parameter set on one line."""
+    if not isinstance(values, dict):
+        return json.dumps(values)
+    return ", ".join(f"{name}={_output.number(value)}" for name, value in values.items())
+
+
+def _giving_way(text: str) -> Text:
+    """Return a cell that is cut to what is left when the other columns have what they need."""
+    from rich.text import Text
+
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _short(directory: Path) -> str:
+    """Write a path with ``~`` for the home directory."""
+    home = Path.home()
+    return str(Path("~") / directory.relative_to(home)) if home in directory.parents else str(directory)
+
+
+def _done(summary: ExperimentSummary) -> str:
+    done = sum(summary["counts"].get(status, 0) for status in _FINISHED)
+    return f"{done}/{summary['maxTrialNumber'] or '∞'}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return "  ".join(f"{number} {_output.status(name)}" for name, number in counts.items() if number)

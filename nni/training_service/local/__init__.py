@@ -1,0 +1,5 @@
+"""Trials as processes of this machine."""
+
+from nni.training_service.local.service import LocalSettings, LocalTrainingService
+
+__all__ = ["LocalSettings", "LocalTrainingService"]

@@ -1,0 +1,91 @@
+"""The launcher of one trial: ``run.sh`` and ``parameter.cfg`` in the trial directory (PLT-176 … PLT-178)."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+CLAIM_TAKEN = 125  # exit code of a launcher that found its trial already started
+
+# The claim makes a second start of the same trial impossible, whoever was killed between which two steps: the shell
+# creates the file or fails, and it is the first thing a started trial leaves on the disk.
+_CLAIM = "{{ set -C; echo $$ >{file}; }} 2>/dev/null || exit {taken}; set +C"
+# A trap, so that a command that calls `exit` itself is recorded too. EPOCHREALTIME spares a process; shells before
+# bash 5 (macOS) have date.
+_STATE = (
+    "code=$?; now=${EPOCHREALTIME:-$(date +%s.000)}; now=${now/[.,]/}; "
+    'echo "$code ${now:0:13}" >"$NNI_SYS_DIR/.nni/state"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFiles:
+    """Paths of one trial."""
+
+    directory: Path
+
+    @property
+    def script(self) -> Path:
+        """The launcher; the manager runs it with bash."""
+        return self.directory / "run.sh"
+
+    @property
+    def parameters(self) -> Path:
+        """The trial's configuration as JSON."""
+        return self.directory / "parameter.cfg"
+
+    @property
+    def metrics(self) -> Path:
+        """What the trial reported, a line each."""
+        return self.directory / ".nni" / "metrics"
+
+    @property
+    def claim(self) -> Path:
+        """The process id of the launcher, written once."""
+        return self.directory / ".nni" / "jobpid"
+
+    @property
+    def state(self) -> Path:
+        """``<exit code> <epoch ms>`` once the command ended."""
+        return self.directory / ".nni" / "state"
+
+    @property
+    def log(self) -> Path:
+        """Standard output of the trial."""
+        return self.directory / "trial.log"
+
+    @property
+    def stderr(self) -> Path:
+        """Standard error of the trial."""
+        return self.directory / "stderr"
+
+    def read_state(self) -> tuple[int, int] | None:
+        """Return exit code and end time (epoch ms), None while the command runs or if it never ended by itself."""
+        try:
+            code, _, time = self.state.read_text().strip().partition(" ")
+            return int(code), int(time)
+        except (OSError, ValueError):
+            return None
+
+    def read_claim(self) -> int | None:
+        """Return the launcher's process id, None if the trial never started."""
+        try:
+            return int(self.claim.read_text())
+        except (OSError, ValueError):
+            return None
+
+
+def render(files: TrialFiles, command: str, code_directory: Path, environment: dict[str, str]) -> str:
+    """Return the text of ``run.sh``: documented shape, line 2 is the ``cd`` (PLT-176)."""
+    quote = shlex.quote
+    exports = [f"export {name}={quote(value) if value else ''}" for name, value in environment.items()]
+    lines = [
+        "#!/bin/bash",
+        f"cd {quote(str(code_directory))} || exit",
+        _CLAIM.format(file=quote(str(files.claim)), taken=CLAIM_TAKEN),
+        *exports,
+        f"trap {quote(_STATE)} EXIT",
+        f"eval {quote(command)} 2>{quote(str(files.stderr))}",
+    ]
+    return "\n".join(lines) + "\n"

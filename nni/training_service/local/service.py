@@ -1,0 +1,297 @@
+"""Trials as processes of this machine (PLT-262)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nni.store import TrialStatus
+from nni.training_service.base import (
+    Adoption,
+    MetricListener,
+    StatusListener,
+    TrainingService,
+    TrialForm,
+    TrialJobDetail,
+    TrialJobMetric,
+)
+from nni.training_service.local.doorbell import Doorbell
+from nni.training_service.local.process import TrialProcess, is_launcher, spawn
+from nni.training_service.local.script import CLAIM_TAKEN, TrialFiles, render
+from nni.training_service.local.spool_reader import SpoolReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_logger = logging.getLogger(__name__)
+_SWEEP = 5.0  # seconds between looks at every running trial's metrics, for rings that got lost
+_REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """What the service needs of the experiment's configuration.
+
+    Parameters
+    ----------
+    gpu_number
+        None leaves the GPUs visible to every trial, 0 hides them (PLT-081).
+    grace
+        Seconds a trial gets between SIGTERM and SIGKILL.
+    """
+
+    experiment_id: str
+    directory: Path
+    command: str
+    code_directory: Path
+    gpu_number: int | None = None
+    grace: float = 10.0
+
+
+@dataclass(slots=True)
+class _Job:
+    detail: TrialJobDetail
+    files: TrialFiles
+    reader: SpoolReader
+    process: TrialProcess | None = None
+    canceled: TrialStatus | None = None
+
+
+class LocalTrainingService(TrainingService):
+    """Runs each trial as a process group on this machine, in the code directory itself (PLT-179)."""
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self._settings = settings
+        self._trials = settings.directory / "trials"
+        self._jobs: dict[str, _Job] = {}
+        self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
+        self._metric_listeners: list[MetricListener] = []
+        self._status_listeners: list[StatusListener] = []
+        self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # Listeners
+
+    def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
+        """Have `listener` called with what trials report."""
+        self._metric_listeners.append(listener)
+
+    def remove_trial_job_metric_listener(self, listener: MetricListener) -> None:
+        """Undo :meth:`add_trial_job_metric_listener`."""
+        self._metric_listeners.remove(listener)
+
+    def add_trial_job_status_listener(self, listener: StatusListener) -> None:
+        """Have `listener` called whenever a trial's status changes."""
+        self._status_listeners.append(listener)
+
+    # Trials
+
+    async def list_trial_jobs(self) -> list[TrialJobDetail]:
+        """Return every trial that was submitted or adopted and has not been forgotten since its end."""
+        return [*self._ended.values(), *(job.detail for job in self._jobs.values())]
+
+    async def get_trial_job(self, trial_job_id: str) -> TrialJobDetail:
+        """Return one trial; raises ``KeyError`` for an id that the service does not know."""
+        if trial_job_id in self._jobs:
+            return self._jobs[trial_job_id].detail
+        return self._ended[trial_job_id]
+
+    async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
+        """Write the launcher and start it; a trial that had been started before a crash is adopted instead."""
+        files = TrialFiles(self._trials / form.id)
+        job = self._add(Adoption(form, 0, _now(), None), files)
+        try:
+            if files.read_claim() is None:
+                self._write_files(files, form)
+                self._start(job)
+            else:
+                self._adopt(job)
+        except OSError:
+            self._forget(job)
+            raise
+        return job.detail
+
+    async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
+        """Refuse: one trial takes one configuration."""
+        raise NotImplementedError(
+            f"trial {trial_job_id} cannot take the parameters of {form.id}: no multi-phase trials"
+        )
+
+    async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
+        """SIGTERM to the trial's process group, SIGKILL after the grace."""
+        job = self._jobs.get(trial_job_id)
+        if job is None or job.process is None:
+            return
+        job.canceled = TrialStatus.EARLY_STOPPED if is_early_stopped else TrialStatus.USER_CANCELED
+        job.detail.is_early_stopped = is_early_stopped
+        job.process.stop()
+
+    async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
+        """Watch those that run, report those that ended meanwhile, start those that never started."""
+        for adoption in jobs:
+            files = TrialFiles(self._trials / adoption.form.id)
+            job = self._add(adoption, files)
+            if files.read_claim() is None:
+                self._write_files(files, adoption.form)
+                self._start(job)
+            else:
+                self._adopt(job)
+
+    def _add(self, adoption: Adoption, files: TrialFiles) -> _Job:
+        detail = TrialJobDetail(
+            adoption.form.id,
+            TrialStatus.WAITING,
+            adoption.submit_time,
+            str(files.directory),
+            adoption.form,
+            start_time=adoption.start_time,
+        )
+        job = self._jobs[adoption.form.id] = _Job(detail, files, SpoolReader(files.metrics, adoption.offset))
+        self._idle.clear()
+        return job
+
+    def _start(self, job: _Job) -> None:
+        pid = spawn(job.files)
+        job.detail.start_time = _now()
+        self._watch(job, pid, child=True)
+
+    def _adopt(self, job: _Job) -> None:
+        pid = job.files.read_claim()
+        if pid is not None and is_launcher(pid, job.files):
+            _logger.info("trial %s still runs (process %d): adopted", job.detail.id, pid)
+            self._watch(job, pid, child=False)
+        else:
+            # It ended, or vanished, while nobody watched.
+            self._set_status(job, TrialStatus.RUNNING)
+            if job.files.read_state() is None:
+                job.canceled = TrialStatus.SYS_CANCELED
+                job.detail.message = "vanished while no manager ran (the machine restarted, or the process was killed)"
+            asyncio.get_running_loop().call_soon(self._finish, job, None)
+
+    def _watch(self, job: _Job, pid: int, *, child: bool) -> None:
+        def on_exit(code: int | None) -> None:
+            job.process = None
+            if child and code == CLAIM_TAKEN and job.files.read_claim() != pid:
+                self._adopt(job)  # another manager had started it a moment before it was killed
+            else:
+                self._finish(job, code)
+
+        job.process = TrialProcess(pid, child=child, grace=self._settings.grace, on_exit=on_exit)
+        self._set_status(job, TrialStatus.RUNNING)
+
+    def _write_files(self, files: TrialFiles, form: TrialForm) -> None:
+        (files.directory / ".nni").mkdir(parents=True, exist_ok=True)
+        files.parameters.write_text(form.parameters)
+        environment = self._environment(files, form)
+        files.script.write_text(
+            render(files, self._settings.command, self._settings.code_directory, environment),
+        )
+
+    def _environment(self, files: TrialFiles, form: TrialForm) -> dict[str, str]:
+        directory = str(files.directory)
+        variables = {
+            "NNI_PLATFORM": "local",
+            "NNI_EXP_ID": self._settings.experiment_id,
+            "NNI_SYS_DIR": directory,
+            "NNI_TRIAL_JOB_ID": form.id,
+            "NNI_OUTPUT_DIR": directory,
+            "NNI_TRIAL_SEQ_ID": str(form.sequence_id),
+            "NNI_CODE_DIR": str(self._settings.code_directory),
+            "MULTI_PHASE": "false",
+            "NNI_DOORBELL": str(self._doorbell.path),
+        }
+        if self._settings.gpu_number == 0:
+            variables["CUDA_VISIBLE_DEVICES"] = ""
+        return variables
+
+    # What trials report, and their end
+
+    def _answer(self, ids: set[str]) -> None:
+        for trial_id in ids or list(self._jobs):
+            job = self._jobs.get(trial_id)
+            if job is not None and self._deliver(job):
+                asyncio.get_running_loop().call_soon(self._answer, {trial_id})  # a flood: let others in between
+
+    def _deliver(self, job: _Job) -> bool:
+        """Hand over a piece of what the trial reported; False when there was nothing."""
+        lines = job.reader.read()
+        if lines:
+            metric = TrialJobMetric(job.detail.id, lines, job.reader.offset)
+            for listener in self._metric_listeners:
+                listener(metric)
+        return bool(lines)
+
+    def _finish(self, job: _Job, code: int | None) -> None:
+        if self._deliver(job):
+            asyncio.get_running_loop().call_soon(self._finish, job, code)
+            return
+        detail = job.detail
+        state = job.files.read_state()
+        detail.exit_code, detail.end_time = state if state is not None else (_shell_code(code), _now())
+        succeeded = detail.exit_code == 0
+        status = job.canceled or (TrialStatus.SUCCEEDED if succeeded else TrialStatus.FAILED)
+        if status is TrialStatus.FAILED:
+            detail.message = _failure(detail.exit_code)
+        self._forget(job)
+        self._ended[detail.id] = detail
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
+        self._set_status(job, status)
+
+    def _set_status(self, job: _Job, status: TrialStatus) -> None:
+        if job.detail.status is not status:
+            job.detail.status = status
+            for listener in self._status_listeners:
+                listener(job.detail)
+
+    def _forget(self, job: _Job) -> None:
+        job.reader.close()
+        self._jobs.pop(job.detail.id, None)
+        if not self._jobs:
+            self._idle.set()
+
+    # Life of the service
+
+    async def run(self) -> None:
+        """Listen to the doorbell, and sweep now and then for rings that got lost."""
+        self._doorbell.start()
+        while True:
+            self._answer(set())
+            await asyncio.sleep(_SWEEP)
+
+    async def clean_up(self) -> None:
+        """Cancel every trial and wait until no process of any is left."""
+        for trial_id in list(self._jobs):
+            await self.cancel_trial_job(trial_id)
+        await self._idle.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Free what the service holds without touching the trials: they run on."""
+        for job in self._jobs.values():
+            if job.process is not None:
+                job.process.detach()
+            job.reader.close()
+        self._doorbell.close()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _shell_code(code: int | None) -> int | None:
+    """Return a wait status the way a shell does: 128 + signal for a process that a signal ended."""
+    return code if code is None or code >= 0 else 128 - code
+
+
+def _failure(code: int | None) -> str:
+    if code is None:
+        return "its process was killed; an adopted trial's signal cannot be known"
+    if code > 128:
+        return f"ended by signal {code - 128} (exit code {code})"
+    return f"exit code {code}"

@@ -1,0 +1,174 @@
+"""What must be right around a configuration before an experiment starts."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from nni.config import ConfigError, load_search_space, validate
+
+SPACE = '{"x": {"_type": "uniform", "_value": [0, 1]}}'
+
+
+@pytest.fixture
+def refused(loaded):
+    """Load YAML text and return what keeps the experiment from starting, as `key path: message`."""
+
+    def refuse(text: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            validate(loaded(text))
+        return [str(fault).split(": ", 1)[1] for fault in caught.value.faults]
+
+    return refuse
+
+
+def test_a_right_configuration_may_start(loaded):
+    validate(loaded("assessor: {name: Medianstop, classArgs: {start_step: 5}}"))
+
+
+def test_the_trial_code_and_working_directories_are_looked_at(refused, directory):
+    (directory / "file").touch()
+    assert refused("trialCodeDirectory: nowhere\nexperimentWorkingDirectory: file") == [
+        f"trialCodeDirectory: no such directory: '{directory}/nowhere'",
+        f"experimentWorkingDirectory: is not a directory: '{directory}/file'",
+    ]
+
+
+def test_a_search_space_is_needed(refused):
+    assert refused("searchSpace: null") == [
+        "searchSpace: required: searchSpace, searchSpaceFile or useAnnotation: true"
+    ]
+
+
+def test_annotation_needs_no_search_space(loaded):
+    config = loaded("searchSpace: null\nuseAnnotation: true")
+    validate(config)
+    assert load_search_space(config) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("space.json", SPACE), ("space.txt", SPACE), ("space.yml", "x: {_type: uniform, _value: [0, 1]}"), ("s.yaml", SPACE)],
+)
+def test_a_search_space_file_is_json_or_yaml(loaded, directory, name, text):
+    (directory / name).write_text(text)
+    config = loaded(f"searchSpace: null\nsearchSpaceFile: {name}")
+    validate(config)
+    assert load_search_space(config) == {"x": {"_type": "uniform", "_value": [0, 1]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "space.json: cannot be read: No such file or directory"),
+        ('{"x": 1,\n}', "space.json:2:1: not valid JSON: "),
+        ('{\n  "x" 1}', "space.json:2:7: not valid JSON: expected ':' delimiter"),
+        ("", "space.json:1:1: not valid JSON: expected a value"),
+        ("\udcff", "space.json: is not UTF-8 text"),
+        ('{"x": {"_type": "unifrom", "_value": [0, 1]}}', "space.json: x._type: unknown type"),
+        ("[" * 100_000, "space.json: is nested too deeply"),
+    ],
+)
+def test_a_fault_in_a_search_space_file_is_named_with_its_place(refused, directory, text, message):
+    if text is not None:
+        (directory / "space.json").write_text(text, errors="surrogateescape")
+    (fault,) = refused("searchSpace: null\nsearchSpaceFile: space.json")
+    assert fault.startswith(f"searchSpaceFile: {directory}/{message}")
+
+
+def test_a_fault_in_an_inline_search_space_is_named_with_its_line(loaded, directory):
+    config = loaded(
+        """
+        searchSpace:
+          x:
+            _type: uniform
+            _value: [1, 0]
+        """
+    )
+    with pytest.raises(ConfigError) as caught:
+        config.validate()
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{directory}/config.yml:9: searchSpace.x._value")
+
+
+def test_a_tuner_or_an_advisor_is_needed(refused):
+    (fault,) = refused("tuner: null")
+    assert fault.startswith("tuner: required, such as 'name: TPE': one of TPE, ")
+
+
+def test_an_unknown_algorithm_is_refused_with_the_nearest(refused):
+    (fault,) = refused("tuner: {name: TPF}")
+    assert fault.startswith("tuner.name: ")
+    assert "'TPE'" in fault
+    (fault,) = refused("assessor: {name: TPE}")
+    assert fault.startswith("assessor.name: 'TPE' is a tuner, not an assessor")
+
+
+def test_wrong_class_arguments_are_refused_with_their_path(refused):
+    (fault,) = refused("tuner: {name: TPE, classArgs: {optimize_mode: maximise}}")
+    assert fault == "tuner.classArgs.optimize_mode: expected 'maximize' or 'minimize', got 'maximise'"
+    (fault,) = refused("assessor: {name: Medianstop, classArgs: {start_stop: 5}}")
+    assert fault.startswith("assessor.classArgs.start_stop: unknown argument; did you mean 'start_step'?")
+
+
+def test_all_faults_are_reported_together(refused):
+    found = refused("searchSpace: {x: 1}\ntrialCodeDirectory: nowhere\nassessor: {name: x}\ntuner: {className: a.B}")
+    assert {fault.partition(":")[0] for fault in found} == {"trialCodeDirectory", "assessor.name", "tuner.className"}
+
+
+TUNER = "class MyTuner:\n    raise RuntimeError('the launcher must not run this')\n"
+
+
+def test_a_custom_class_is_found_without_running_it(loaded, directory):
+    (directory / "my_tuner.py").write_text(TUNER)
+    validate(loaded("tuner: {className: my_tuner.MyTuner, codeDirectory: .}"))
+    assert "my_tuner" not in sys.modules
+
+
+def test_a_custom_class_may_lie_in_a_package(loaded, directory):
+    (directory / "algorithms" / "tuners").mkdir(parents=True)
+    (directory / "algorithms" / "tuners" / "mine.py").write_text(TUNER)
+    (directory / "algorithms" / "__init__.py").write_text("from .tuners.mine import MyTuner as Best\n")
+    validate(loaded("tuner: {className: algorithms.tuners.mine.MyTuner, codeDirectory: .}"))
+    validate(loaded("tuner: {className: algorithms.Best, codeDirectory: .}"))
+
+
+def test_a_custom_class_may_be_installed(loaded):
+    validate(loaded("tuner: {className: nni.tuner.Tuner}"))
+
+
+@pytest.mark.parametrize(
+    ("tuner", "message"),
+    [
+        ("className: my_tuner.MyTuner, codeDirectory: no", "tuner.codeDirectory: no such directory: "),
+        ("className: my_tunr.MyTuner, codeDirectory: .", "tuner.className: no my_tunr.py in "),
+        ("className: my_tunr.MyTuner, codeDirectory: .", "did you mean 'my_tuner.py'?"),
+        ("className: my_tuner.MyTunr, codeDirectory: .", "my_tuner.py has no class 'MyTunr', did you mean 'MyTuner'?"),
+        ("className: broken.MyTuner, codeDirectory: .", "broken.py:2: "),
+        ("className: my_tuner.MyTuner", "tuner.className: no module 'my_tuner' is installed; codeDirectory says"),
+    ],
+)
+def test_a_custom_class_that_is_not_there(refused, directory, tuner, message):
+    (directory / "my_tuner.py").write_text(TUNER)
+    (directory / "broken.py").write_text("x = 1\nclass MyTuner(:\n")
+    (fault,) = refused(f"tuner: {{{tuner}}}")
+    assert message in fault
+
+
+def test_a_class_that_only_appears_when_the_module_runs_is_not_refused(loaded, directory):
+    (directory / "dynamic.py").write_text("from elsewhere import *\n")
+    validate(loaded("tuner: {className: dynamic.MyTuner, codeDirectory: .}"))
+
+
+def test_the_search_space_of_a_custom_tuner_is_its_own_affair(loaded, directory):
+    (directory / "my_tuner.py").write_text(TUNER)
+    validate(loaded("searchSpace: {x: [1, 2, {y: special}]}\ntuner: {className: my_tuner.MyTuner, codeDirectory: .}"))
+
+
+def test_files_that_a_service_names_are_looked_at(refused, loaded, directory):
+    machine = "{platform: remote, machineList: [{host: a, user: b, sshKeyFile: key}]}"
+    assert refused(f"trainingService: {machine}") == [
+        f"trainingService.machineList[0].sshKeyFile: no such file: '{directory}/key'"
+    ]
+    validate(loaded(f"trainingService: {machine.replace('user: b', 'user: b, password: c')}"))

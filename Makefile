@@ -12,7 +12,7 @@ WORKERS ?= 2
 # Installs $(1); of pip's output only the packages as they come, and its errors. The target says that it worked.
 define install
 	@echo "Installing $(1) into $(VENV) (the first time takes a minute)"
-	@rm -f $@; { $(PIP) -e '$(1)' && touch $@; } | sed -n -E 's/^ *(Downloading|Using cached) ([^ ]+).*/  \2/p'; \
+	@rm -f $@; { $(PIP) -e '$(1)' && touch $@; } | sed -n -E 's/^ *(Downloading|Using cached) ([^-]+-[^-]+)-.*/  \2/p'; \
 	test -e $@ || { echo "The installation failed; the reason is above." >&2; exit 1; }
 endef
 
@@ -51,7 +51,8 @@ imports: $(VENV)/.installed-dev  ## which room may import from which (import-lin
 check: lint types imports test  ## all of the above
 
 bench: $(VENV)/.installed-dev  ## the measurements
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(RUN) $(PY) "$$script"; done
+	@set -e; for script in $$(ls benchmarks/*.py | grep -v -e /_ -e _plugin.py); do \
+	echo "== $$script"; $(RUN) $(PY) "$$script"; done
 
 docs: $(VENV)/.installed-docs  ## the documentation as a web site, in site/
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
@@ -67,6 +68,9 @@ $(PY):
 	@python=$$(.ci/find-python) || exit 1; \
 	echo "Creating $(VENV) with $$($$python --version) ($$python)"; \
 	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+	@# The pip of the first 3.10 releases cannot install a pyproject.toml in place.
+	@$(PY) -c 'import pip, sys; sys.exit(tuple(map(int, pip.__version__.split(".")[:2])) < (21, 3))' \
+	|| $(PY) -m pip install --quiet --upgrade pip
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(PY)
 	$(call install,.)

@@ -53,9 +53,9 @@ class NniTuner(Tuner):
                 flat[name] = int(value) if name in self._integers else value
         return flat
 
-    def tell(self, config: dict[str, Any], value: float) -> None:
+    def tell(self, config: dict[str, Any], value: float) -> None:  # noqa: ARG002  (it is the one just asked for)
         self._tuner.receive_trial_result(self._next, self._asked, value)
-        self._tuner.trial_end(self._next, True)
+        self._tuner.trial_end(self._next, success=True)
         self._next += 1
 
     def observe(self, config: dict[str, Any], value: float) -> None:

@@ -18,6 +18,11 @@ class Assessor:
 
     A subclass must override :meth:`assess_trial`. The history it gets is never empty and always longer than at the
     last call for that trial; it may have grown by several results at once (HPO-135).
+
+    After a restart, each succeeded trial's whole history is shown to :meth:`assess_trial` once more before its
+    :meth:`trial_end`. A subclass that judges slowly may define ``replay(self, events)`` instead: it gets dicts, in order,
+    with ``kind`` (``intermediate`` with ``sequence`` and ``value``, or ``end`` with the trial's status as ``event``),
+    ``trial_job_id`` and ``parameter_id`` (HPO-413).
     """
 
     def assess_trial(self, trial_job_id: str, trial_history: list[Any]) -> AssessResult:

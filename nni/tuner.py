@@ -30,6 +30,13 @@ class Tuner:
     ...     def receive_trial_result(self, parameter_id, parameters, value, **kwargs): ...
     """
 
+    delivers_late: bool = False
+    """Whether a short answer of :meth:`generate_multiple_parameters` means "later" instead of "no more" (HPO-224).
+
+    Such a tuner accepts the keyword ``st_callback(parameter_id, parameters)``, hands over with it what it could not
+    give at once, and raises :class:`nni.NoMoreTrialError` when nothing more will come.
+    """
+
     def update_search_space(self, search_space: dict[str, Any]) -> None:
         """Take a search space: once after construction, and again whenever the user changes it (HPO-059)."""
         raise NotImplementedError(f"{type(self).__name__} must override update_search_space")

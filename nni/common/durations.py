@@ -10,6 +10,7 @@ from nni.common.errors import NniError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+_LOOSE = re.compile(r"([0-9]+(?:\.[0-9]+)?[smhd])(?:(?:ec|in|r|our|ay)[a-z]*)?")
 _GRAMMAR = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd])")
 
 
@@ -82,8 +83,8 @@ def format_duration(seconds: float) -> str:
 def _suggestion(given: object) -> str:
     """Return what the writer most likely meant: the number with a unit, or the documented examples."""
     compact = re.sub(r"\s", "", str(given)).lower()
-    if isinstance(given, str) and _GRAMMAR.fullmatch(compact):
-        return compact
+    if isinstance(given, str) and (meant := _LOOSE.fullmatch(compact)):
+        return meant[1]
     if not isinstance(given, bool) and re.fullmatch(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", compact):
         return f"{compact}s"
     return "10m"

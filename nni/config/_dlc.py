@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from nni.config._fields import PathField, Text, TextOrWhole, optional, required, secret
+from nni.config._fields import PathField, Text, TextOrWhole, Word, optional, required, secret
 from nni.config._training_service import TrainingServiceConfig
 
 
@@ -14,7 +14,7 @@ class DlcConfig(TrainingServiceConfig):
     platform: Literal["dlc"] = optional("Run trials on Alibaba PAI-DLC.", "dlc")
     type: Text = optional("Type of the job specification.", "Worker")
     image: Text = required("Image in which trials run.", "registry.example.com/pytorch-training:2.4")
-    job_type: Literal["TFJob", "PyTorchJob"] = optional("Type of the training job.", "TFJob")
+    job_type: Annotated[Literal["TFJob", "PyTorchJob"], Word] = optional("Type of the training job.", "TFJob")
     pod_count: TextOrWhole = required("Pods for a training job.", "1")
     ecs_spec: Text = required("Specification of the training server.", "ecs.c6.large")
     region: Text = required("Region of the public cluster.", "cn-hangzhou")

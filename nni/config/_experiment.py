@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import PrivateAttr
 
 from nni.config import _rules
 from nni.config._algorithm import _AlgorithmConfig
 from nni.config._errors import ConfigError, Fault
-from nni.config._fields import Count, Duration, GpuIndices, Json, NonNegative, PathField, Text, optional, required
+from nni.config._fields import Count, Duration, GpuIndices, Json, NonNegative, PathField, Text, Word, optional, required
 from nni.config._model import ConfigModel, python_spelling
-from nni.config._read import read
+from nni.config._read import follows, read
 from nni.config._shared_storage import SharedStorageField
 from nni.config._training_service import TrainingServiceConfig, TrainingServiceField, services_for
 
@@ -78,7 +78,7 @@ class ExperimentConfig(ConfigModel):
         "Whether the search space is written as annotations in the trial code.", default=False
     )
     debug: bool = optional("Whether to log verbosely and to loosen some internal checks.", default=False)
-    log_level: LogLevel | None = optional("What to log; absent: info, or debug with debug: true. Not for trials.")
+    log_level: Annotated[LogLevel, Word] | None = optional("What to log; absent: info, or debug with debug.")
     experiment_working_directory: PathField = optional(
         "Directory for logs, checkpoints and results; each experiment has a sub-directory.", "~/nni-experiments"
     )
@@ -154,8 +154,12 @@ class ExperimentConfig(ConfigModel):
         """
         from nni.config._start import start_faults  # noqa: PLC0415  # not needed until an experiment starts
 
-        self.canonical()
-        faults = list(start_faults(self))
+        try:
+            faults: list[Fault] = []
+            type(self).from_dict(self._written())
+        except ConfigError as error:
+            faults = error.faults
+        faults = [*faults, *(fault for fault in start_faults(self) if not follows(fault, faults))]
         if faults:
             raise self._located(faults)
 

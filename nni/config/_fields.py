@@ -110,12 +110,21 @@ def _gpu_index(item: Any, whole: Any) -> int:
     return int(digits)
 
 
+def _word(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise worded(f"expected text, got {shown(value)}")
+    return value
+
+
 def _text_or_whole(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Text = Annotated[str, Field(min_length=1)]
 """A text that is not empty."""
+
+Word = BeforeValidator(_word)
+"""Mark of a text out of a vocabulary (Literal)."""
 
 TextOrWhole = Annotated[Text, BeforeValidator(_text_or_whole)]
 """A text, where the documentation's own examples write a number (PLT-352)."""

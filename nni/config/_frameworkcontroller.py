@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from nni.config._errors import Fault
-from nni.config._fields import Count, MemorySize, NonNegative, PathField, Text, optional, required
+from nni.config._fields import Count, MemorySize, NonNegative, PathField, Text, Word, optional, required
 from nni.config._kubernetes import KubernetesStorageConfig
 from nni.config._model import ConfigModel
 from nni.config._training_service import TrainingServiceConfig
@@ -41,7 +41,7 @@ class FrameworkControllerRoleConfig(ConfigModel):
 class FrameworkControllerStorageConfig(KubernetesStorageConfig):
     """Where code and results are kept: NFS, Azure files, or a persistent volume claim (PLT-294)."""
 
-    storage_type: Literal["nfs", "azureStorage", "pvc"] = required(  # type: ignore[assignment]  # one kind more
+    storage_type: Annotated[Literal["nfs", "azureStorage", "pvc"], Word] = required(  # type: ignore[assignment]  # one kind more
         "Kind of the storage; a claim (pvc) must exist in the namespace.", "nfs"
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from nni.config._errors import Fault
-from nni.config._fields import Count, MemorySize, NonNegative, PathField, Text, optional, required
+from nni.config._fields import Count, MemorySize, NonNegative, PathField, Text, Word, optional, required
 from nni.config._kubernetes import KubernetesStorageConfig
 from nni.config._model import ConfigModel
 from nni.config._training_service import TrainingServiceConfig
@@ -37,7 +37,9 @@ class KubeflowConfig(TrainingServiceConfig):
     """Trials run as TFJob or PyTorchJob (PLT-105, 281, 353)."""
 
     platform: Literal["kubeflow"] = optional("Run trials on Kubeflow.", "kubeflow")
-    operator: Literal["tf-operator", "pytorch-operator"] = required("Which operator runs the jobs.", "tf-operator")
+    operator: Annotated[Literal["tf-operator", "pytorch-operator"], Word] = required(
+        "Which operator runs the jobs.", "tf-operator"
+    )
     api_version: Text = required("Version of the operator's API: v1, v1beta2, …", "v1")
     worker: KubeflowRoleConfig | None = optional("The workers.")
     ps: KubeflowRoleConfig | None = optional("The parameter servers (tf-operator).")

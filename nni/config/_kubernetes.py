@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from nni.config._errors import Fault, shown
-from nni.config._fields import Count, Text, optional, required
+from nni.config._fields import Count, Text, Word, optional, required
 from nni.config._model import ConfigModel
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _AZURE = ("azure_account", "azure_share", "key_vault_name", "key_vault_key")
 class KubernetesStorageConfig(ConfigModel):
     """A storage that pods mount: NFS, or Azure files with a key from a vault (PLT-105, 283)."""
 
-    storage_type: Literal["nfs", "azureStorage"] = required("Kind of the storage.", "nfs")
+    storage_type: Annotated[Literal["nfs", "azureStorage"], Word] = required("Kind of the storage.", "nfs")
     server: Text | None = optional("Host of the NFS server.")
     path: Text | None = optional("Exported directory of the NFS server.")
     azure_account: Text | None = optional("Name of the Azure storage account.")

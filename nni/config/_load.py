@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nni.common import paths
 from nni.config._errors import ConfigError, Fault
 from nni.config._experiment import ExperimentConfig
-from nni.config._read import find_key, read
+from nni.config._read import find_key, follows, read
 
 if TYPE_CHECKING:
     from nni.config._errors import KeyPath
@@ -28,13 +28,15 @@ def load(path: str | os.PathLike[str]) -> ExperimentConfig:
     Raises
     ------
     ConfigError
-        With everything that is wrong in it, one line each with file, line and key path. Call `validate` before a
-        start, which looks at the surroundings too.
+        With everything that is wrong in it, one line each with file, line and key path, and if there is anything,
+        with what is wrong around it too. For a file without faults call `validate` before a start: this looks at
+        files, algorithms and search space.
     """
     file = _existing(path)
     document = read_document(file, as_named=Path(path))
     config, faults = _read_as_written(document, file.parent)
     if faults:
+        faults += _around(config, faults)
         faults.sort(key=lambda fault: document.line(fault.path))
         raise ConfigError(fault.at(document.place(fault.path)) for fault in faults)
     config._place = document.place  # noqa: SLF001  # of the same package
@@ -91,6 +93,14 @@ def read_text(file: Path, name: Path) -> str:
         raise ConfigError(Fault((), f"is not UTF-8 text (byte {error.start})", str(name))) from None
     except OSError as error:
         raise ConfigError(Fault((), f"cannot be read: {error.strerror}", str(name))) from None
+
+
+def _around(config: ExperimentConfig, faults: list[Fault]) -> list[Fault]:
+    """Return what is wrong around a faulty configuration, so that a user need not try twice to see it."""
+    from nni.config._start import start_faults  # noqa: PLC0415  # imports this module
+
+    is_readable = all(fault.path for fault in faults)
+    return [fault for fault in start_faults(config) if not follows(fault, faults)] if is_readable else []
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic_core import InitErrorDetails
 
-from nni.config._errors import LARGEST_BITS, ConfigError, Fault, nearest
+from nni.config._errors import ConfigError, Fault, nearest
 from nni.config._fields import is_marked
 from nni.config._json import plain
 from nni.config._legacy import RENAMED
@@ -179,8 +179,6 @@ def _sort_keys(
             )
         elif alias in values:
             errors.append(_detail(f"given twice, also as '{key}'", alias))
-        elif isinstance(value, int) and value.bit_length() > LARGEST_BITS:
-            errors.append(_detail("is too large a number", alias))  # pydantic fails while it words its message
         elif value is not None:
             values[alias] = value
     return values, errors

@@ -35,7 +35,7 @@ def read(cls: type[Model], data: Any, directory: str | os.PathLike[str] | None =
     except ConfigError as error:
         return cls(), error.faults
     model, faults = _read_what_is_right(cls, data, directory)
-    return model, [*faults, *(fault for fault in structure_faults(model) if not _follows(fault, faults))]
+    return model, [*faults, *(fault for fault in structure_faults(model) if not follows(fault, faults))]
 
 
 def _read_what_is_right(cls: type[Model], data: dict[Any, Any], directory: Any) -> tuple[Model, list[Fault]]:
@@ -46,7 +46,7 @@ def _read_what_is_right(cls: type[Model], data: dict[Any, Any], directory: Any) 
             return cls.model_validate(data, context={"directory": directory}), faults
         except ValidationError as error:
             found = faults_of(error)
-            faults += [fault for fault in found if not _follows(fault, faults)]
+            faults += [fault for fault in found if not follows(fault, faults)]
             for path in dict.fromkeys(fault.path for fault in found):
                 while path and path in removed:
                     path = path[:-1]  # noqa: PLW2901  # what is missing cannot be removed, so what it is missing in has to go
@@ -78,7 +78,7 @@ def find_key(keys: Any, wanted: PathKey) -> Any:
     return other if other in keys else next((key for key in keys if str(key) == str(wanted)), _NO_KEY)
 
 
-def _follows(fault: Fault, causes: list[Fault]) -> bool:
+def follows(fault: Fault, causes: list[Fault]) -> bool:
     """Say whether a fault is only there because something at the same place was wrong already."""
     return any(
         fault.path[: len(cause.path)] == cause.path

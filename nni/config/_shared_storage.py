@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails
 
 from nni.config._errors import Fault, nearest, shown
-from nni.config._fields import PathField, Text, optional, required, secret
+from nni.config._fields import PathField, Text, Word, optional, required, secret
 from nni.config._model import ConfigModel
 from nni.config._wording import worded
 
@@ -29,7 +29,7 @@ class SharedStorageConfig(ConfigModel):
         "and for AzureBlob the directory must be empty.",
         "./nni-shared-storage",
     )
-    local_mounted: Literal["usermount", "nnimount", "nomount"] = required(
+    local_mounted: Annotated[Literal["usermount", "nnimount", "nomount"], Word] = required(
         "Who mounts it on this machine: the user did (usermount), NNI does (nnimount), nobody (nomount).", "usermount"
     )
 

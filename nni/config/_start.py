@@ -94,7 +94,7 @@ def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
     if config.use_annotation:
         return
     if config.search_space is None and config.search_space_file is None:
-        yield Fault(("searchSpace",), "required: searchSpace, searchSpaceFile or useAnnotation: true")
+        yield Fault(("searchSpace",), "required, unless there is searchSpaceFile or useAnnotation: true")
         return
     try:
         space = load_search_space(config)

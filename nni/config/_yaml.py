@@ -38,12 +38,11 @@ class Document:
 
     def __init__(self, file: Path, text: str) -> None:
         self.file = file
-        self._reader = YAML(typ="safe", pure=True)
-        self._values: dict[int, Any] = {}
-        self._open: set[int] = set()
+        reader = YAML(typ="safe", pure=True)
         try:
-            self._root: Node | None = self._reader.compose(text)
-            self.value: Any = self._value(self._root, ()) if self._root is not None else None
+            self._root: Node | None = reader.compose(text)
+            builder = _Builder(file, reader.constructor)
+            self.value: Any = builder.value(self._root, ()) if self._root is not None else None
         except RecursionError:
             raise ConfigError(Fault((), "is nested too deeply", str(file))) from None
         except YAMLError as error:
@@ -75,7 +74,17 @@ class Document:
         tag = str(node.tag) if isinstance(node, ScalarNode) else ":null"
         return None if node is None or tag.endswith((":str", ":null")) else str(node.value)
 
-    def _value(self, node: Node, path: KeyPath) -> Any:
+
+class _Builder:
+    """Builds the value of a document out of its nodes."""
+
+    def __init__(self, file: Path, constructor: Any) -> None:
+        self.file = file
+        self._constructor = constructor
+        self._values: dict[int, Any] = {}
+        self._open: set[int] = set()
+
+    def value(self, node: Node, path: KeyPath) -> Any:
         """Return the Python value of a node; parts behind aliases are built once."""
         identity = id(node)
         if identity in self._open:
@@ -88,11 +97,11 @@ class Document:
 
     def _build(self, node: Node, path: KeyPath) -> Any:
         if isinstance(node, SequenceNode):
-            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         try:
-            return self._reader.constructor.construct_object(node)
+            return self._constructor.construct_object(node)
         except (ValueError, OverflowError) as error:  # such as the date 2020-13-45
             raise ConfigError(Fault(path, str(error), f"{self.file}:{node.start_mark.line + 1}")) from None
 
@@ -108,11 +117,11 @@ class Document:
                 # The documentation's own DLC example has a key twice, so this cannot be an error (PLT-352).
                 place = f"{self.file}:{key_node.start_mark.line + 1}"
                 _log.warning("%s: '%s' is given twice, the last one counts", place, key)
-            result[key] = self._value(value_node, (*path, key))
+            result[key] = self.value(value_node, (*path, key))
         return {**merged, **result}
 
     def _merge(self, node: Node, path: KeyPath) -> dict[Any, Any]:
-        value = self._value(node, path)
+        value = self.value(node, path)
         parts = value if isinstance(value, list) else [value]
         if not all(isinstance(part, dict) for part in parts):
             raise ConfigError(Fault(path, "expected a mapping after '<<:'", f"{self.file}:{node.start_mark.line + 1}"))

@@ -118,10 +118,10 @@ class ManagerProcess:
                 _feed(process, config)
             return self._await_ready(process, receive)
         except LaunchError:
-            process.wait()
+            _wait_or_kill(process)  # it said that it gives up, or it is gone
             raise
         except BaseException:
-            _abort(process)
+            self._abort(process)
             raise
         finally:
             os.close(receive)
@@ -183,6 +183,15 @@ class ManagerProcess:
         entry = self._registry.update(self._entry.id, port=port, pid=pid, urls=urls)
         return Launched(entry.id, entry.directory, port, pid, urls, entry.platform, self._options.url_prefix)
 
+    def _abort(self, process: subprocess.Popen[bytes]) -> None:
+        """End a manager that nobody will ever hear of, and the trials it may have started already."""
+        from nni.experiment.stop import leftovers, terminate  # noqa: PLC0415 - psutil, needed only here
+
+        process.terminate()
+        _wait_or_kill(process)
+        if not self._entry.alive:  # else another manager has been faster, and the trials are its own
+            terminate(leftovers(self._entry.directory))
+
     def _crash(self, code: int) -> ManagerCrashError:
         self._registry.update(self._entry.id, status="STOPPED", end_time=time.time_ns() // 1_000_000)
         path = self._logs / "nnictl_stderr.log"
@@ -204,9 +213,7 @@ def _feed(process: subprocess.Popen[bytes], config: str) -> None:
         pass  # it died or refused early; what it wrote on the pipe tells more
 
 
-def _abort(process: subprocess.Popen[bytes]) -> None:
-    """End a manager that nobody will ever hear of."""
-    process.terminate()
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_ABORT_GRACE_S)
     except subprocess.TimeoutExpired:

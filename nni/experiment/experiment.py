@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["Experiment"]
 
 Platform: TypeAlias = "str | Sequence[str | TrainingServiceConfig] | TrainingServiceConfig"
+
+
+_FAREWELL_S = 15.0
+"""Seconds between the last answer of a manager that stops and the release of its lock, generously."""
 
 
 class NotStartedError(NniError):
@@ -310,7 +315,7 @@ class Experiment:
             logger.warning("KeyboardInterrupt detected")
             return False
         except NoAnswerError:
-            if self._require_entry().alive:
+            if not _ends(self._require_entry()):
                 raise
             logger.warning("Experiment %s was stopped from elsewhere", self.id)
             return False
@@ -374,6 +379,14 @@ def _announce_resume(step: launch.LaunchStep, experiment_id: str) -> None:
         logger.info("Starting web server...")
     elif step is launch.LaunchStep.SPAWNED:
         logger.info("Setting up...")
+
+
+def _ends(entry: RegistryEntry) -> bool:
+    """Return whether a manager that does not answer any more is about to end, and not just out of reach."""
+    deadline = time.monotonic() + _FAREWELL_S
+    while entry.alive and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not entry.alive
 
 
 def _stop_by_request(client: NniClient) -> None:

@@ -70,8 +70,9 @@ def stop_experiment(
             "does it run as another user or in a container?"
         )
     clean = manager is None or _end(manager, entry, grace, on_wait)
-    if not clean:
-        terminate(leftovers(entry.directory))
+    # None after a clean end, but a manager may die of SIGTERM before it listens for it, and a trial's child may have
+    # left the trial's process group.
+    terminate(leftovers(entry.directory))
     _mark_stopped(entry, registry or ExperimentRegistry())
     return clean
 
@@ -99,6 +100,8 @@ def leftovers(directory: Path) -> list[psutil.Process]:
 
 def terminate(processes: list[psutil.Process], grace: float = _TRIAL_GRACE_S) -> None:
     """SIGTERM, grace, SIGKILL (PLT-369)."""
+    if not processes:
+        return
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()

@@ -125,6 +125,15 @@ class TrainingService(ABC):
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Start a trial, or queue it until there is room; raises ``OSError`` when it cannot even be prepared."""
 
+    def was_started(self, trial_job_id: str) -> bool:
+        """Whether a trial runs or ran though the manager that submitted it died before it heard so.
+
+        Asked before :meth:`adopt_trial_jobs`; those are adopted with the running ones. A service that cannot know
+        says False, and finds out when the trial is submitted again.
+        """
+        del trial_job_id
+        return False
+
     @abstractmethod
     async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
         """Give a running trial new parameters; only where :attr:`is_multi_phase_job_supported`."""

@@ -49,7 +49,8 @@ def test_only_text_is_a_duration(value):
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"), [("1 h", "1h"), ("24H", "24h"), ("5", "5s"), (3600, "3600s"), ("x", "10m")]
+    ("given", "meant"),
+    [("1 h", "1h"), ("24H", "24h"), ("30 min", "30m"), ("2hours", "2h"), ("5", "5s"), (3600, "3600s"), ("x", "10m")],
 )
 def test_the_message_shows_what_was_probably_meant(given, meant):
     with pytest.raises(DurationError, match=f"such as '{meant}'"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import stat
 
 import pytest
 
 from nni.config import ConfigError, ExperimentConfig, RemoteConfig, load, save
 
-HEAD = "trialCommand: x\ntrialConcurrency: 1\n"
+HEAD = "trialCommand: x\ntrialConcurrency: 1\nsearchSpace: {}\ntuner: {name: TPE}\n"
 
 
 def test_the_documented_local_example(loaded, directory):
@@ -162,7 +164,7 @@ def test_faults_name_file_line_and_key_path(directory):
         load(directory / "config.yml")
     assert (
         str(caught.value)
-        == f"{directory}/config.yml:8: trainingService.machineList[0].prot: unknown key, did you mean 'port'?"
+        == f"{directory}/config.yml:10: trainingService.machineList[0].prot: unknown key, did you mean 'port'?"
     )
 
 
@@ -191,8 +193,23 @@ def test_all_faults_are_reported_together_in_the_order_of_the_file(faults):
     ]
 
 
+def test_what_is_wrong_around_a_faulty_file_is_reported_with_it(faults, directory):
+    assert faults("trialConcurrency: two\ntrialCodeDirectory: nowhere\ntuner: {name: TPF}")[:2] == [
+        "trialConcurrency: expected a whole number, got 'two'",
+        f"trialCodeDirectory: no such directory: '{directory}/nowhere'",
+    ]
+
+
+def test_a_loaded_configuration_can_be_copied_and_sent(loaded, directory):
+    config = loaded("trialCodeDirectory: nowhere")
+    for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        assert twin == config
+        with pytest.raises(ConfigError, match=r"config.yml:6: trialCodeDirectory"):
+            twin.validate()
+
+
 def test_missing_keys_are_named_with_an_example(faults):
-    assert faults("experimentName: x", whole=True) == [
+    assert faults("searchSpace: {}\ntuner: {name: TPE}", whole=True) == [
         "trialCommand: required, such as 'python3 mnist.py'",
         "trialConcurrency: required, such as 2",
         "trainingService: required, such as '{platform: local}'",
@@ -216,7 +233,7 @@ def test_keys_of_free_form_values_are_text_as_they_are_written(loaded):
 def test_keys_of_a_python_mapping_must_be_text():
     with pytest.raises(ConfigError) as caught:
         ExperimentConfig.from_dict({1: "x", None: "y", (2, 3): "z"})
-    assert [str(fault).partition(":")[0] for fault in caught.value.faults[:3]] == ["1", "None", "(2, 3)"]
+    assert [str(fault).partition(":")[0] for fault in caught.value.faults[:3]] == ["1", "None", "'(2, 3)'"]
 
 
 @pytest.mark.parametrize(

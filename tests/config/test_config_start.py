@@ -37,7 +37,7 @@ def test_the_trial_code_and_working_directories_are_looked_at(refused, directory
 
 def test_a_search_space_is_needed(refused):
     assert refused("searchSpace: null") == [
-        "searchSpace: required: searchSpace, searchSpaceFile or useAnnotation: true"
+        "searchSpace: required, unless there is searchSpaceFile or useAnnotation: true"
     ]
 
 
@@ -49,7 +49,12 @@ def test_annotation_needs_no_search_space(loaded):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("space.json", SPACE), ("space.txt", SPACE), ("space.yml", "x: {_type: uniform, _value: [0, 1]}"), ("s.yaml", SPACE)],
+    [
+        ("space.json", SPACE),
+        ("space.txt", SPACE),
+        ("space.yml", "x: {_type: uniform, _value: [0, 1]}"),
+        ("s.yaml", SPACE),
+    ],
 )
 def test_a_search_space_file_is_json_or_yaml(loaded, directory, name, text):
     (directory / name).write_text(text)

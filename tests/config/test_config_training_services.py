@@ -145,7 +145,9 @@ def test_local_experiments_can_be_created(loaded):
 
 def test_a_hybrid_experiment_needs_all_of_its_platforms(loaded):
     service = "[{platform: local}, {platform: remote, machineList: [{host: a, user: b}]}]"
-    with pytest.raises(PlatformNotAvailableError, match=r"trainingService\[1\].platform: the training service 'remote'"):
+    with pytest.raises(
+        PlatformNotAvailableError, match=r"trainingService\[1\].platform: the training service 'remote'"
+    ):
         check_available(loaded(f"trainingService: {service}"))
 
 
@@ -235,7 +237,9 @@ def test_faults_of_a_kubeflow_section(faults, old, new, expected):
 
 
 def test_a_kubeflow_job_needs_a_role(faults):
-    service = "{platform: kubeflow, operator: tf-operator, apiVersion: v1, storage: {storageType: nfs, server: a, path: /}}"
+    service = (
+        "{platform: kubeflow, operator: tf-operator, apiVersion: v1, storage: {storageType: nfs, server: a, path: /}}"
+    )
     assert faults(f"trainingService: {service}") == [
         "trainingService.worker: required: a job needs at least one role (worker, ps or master)"
     ]
@@ -250,7 +254,9 @@ def test_both_spellings_of_the_completion_policy(loaded, name):
 
 
 def test_frameworkcontroller_takes_a_template_and_a_claim(loaded, faults, directory):
-    service = "{platform: frameworkcontroller, configPath: fc.yml, namespace: n, storage: {storageType: pvc, path: /mnt}}"
+    service = (
+        "{platform: frameworkcontroller, configPath: fc.yml, namespace: n, storage: {storageType: pvc, path: /mnt}}"
+    )
     assert loaded(f"trainingService: {service}").training_service.config_path == directory / "fc.yml"
     assert faults(f"trainingService: {service.replace('configPath: fc.yml,', '')}") == [
         "trainingService.taskRoles: required: at least one role, or a template in configPath"

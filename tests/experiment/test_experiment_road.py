@@ -146,6 +146,14 @@ def test_the_documented_interactive_session(experiment, free_port, caplog):
 
 
 @pytest.mark.slow
+async def test_it_works_where_an_event_loop_runs_as_in_notebooks(experiment, free_port):
+    experiment.start(free_port)
+    assert experiment.get_experiment_profile()["id"] == experiment.id
+    experiment.stop()
+    assert experiment.get_status() == "STOPPED"
+
+
+@pytest.mark.slow
 def test_results_can_be_read_after_the_stop(experiment, free_port):
     experiment.start(free_port)
     wait_for(lambda: experiment.get_status() == "DONE", "DONE")

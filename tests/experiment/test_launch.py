@@ -165,7 +165,7 @@ def test_a_taken_port_is_refused_before_anything_is_made(config, home):
 
 
 def test_an_address_that_is_not_of_this_machine_is_refused(config, free_port, home):
-    with pytest.raises(NniError, match="host: cannot listen on 192.0.2.1"):
+    with pytest.raises(NniError, match=r"host: cannot listen on 192\.0\.2\.1"):
         launch.create(config, launch.LaunchOptions(port=free_port, host="192.0.2.1"))
     assert not (home / "work").exists()
 

@@ -215,6 +215,15 @@ def test_two_experiments_side_by_side(write_config, free_port):
     assert [item["id"] for item in json.loads(nnictl("experiment", "list", "--json"))] == [first]
 
 
+def test_of_two_created_at_once_on_one_port_exactly_one_runs(write_config, free_port):
+    command = [sys.executable, "-c", PROGRAM, "create", "-c", write_config(seconds=300), "-p", str(free_port)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 1]
+    assert str(free_port) in "".join(errors)
+    assert ExperimentRegistry().get(the_id()).status != "STOPPED"  # and the other one has left nothing
+
+
 def _is_free(port: int) -> bool:
     from nni.experiment._port import is_free
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def test_without_an_id_the_only_running_experiment_is_stopped(add_running, add_s
     entry = ExperimentRegistry().get("egchD4qy")
     assert entry.status == "STOPPED"
     assert entry.end_time is not None
-    assert "Stop experiment success" in capsys.readouterr().out
+    assert "Stopped experiment egchD4qy" in capsys.readouterr().out
 
 
 def test_without_an_id_and_none_running_it_is_an_error(add_stopped, capsys):
@@ -96,6 +97,17 @@ def test_all_stops_every_one(add_running):
     processes = [add_running("aaaa1111", 8080)[1], add_running("bbbb2222", 8081)[1]]
     assert run(["stop", "--all"]) == 0
     assert all(map(ended, processes))
+
+
+def test_all_goes_on_when_one_cannot_be_stopped(add_running, add_stopped, capsys, tmp_path):
+    """The first one's lock is held by a process that does not look like its manager, so it is left alone."""
+    strange = add_stopped("aaaa1111", status="RUNNING")
+    _, process = add_running("bbbb2222", 8081)
+    with (strange.directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(["stop", "--all"]) == 1
+    assert "experiment aaaa1111: a manager holds" in capsys.readouterr().err
+    assert ended(process)
 
 
 def test_a_pattern_stops_all_that_match(add_running, capsys):

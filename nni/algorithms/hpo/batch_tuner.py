@@ -9,10 +9,18 @@ from typing import Any
 from nni.algorithms._validators import EnumerationValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.common.errors import NoMoreTrialError
-from nni.search_space import Choice, SearchSpaceError, json_key, parse
+from nni.search_space import Choice, SearchSpace, SearchSpaceError, json_key, parse
 
 _KEY = "combine_params"
 _FORM = f'{{"{_KEY}": {{"_type": "choice", "_value": [{{...}}, {{...}}]}}}}'
+
+
+def _unfit(space: SearchSpace) -> SearchSpaceError:
+    for parameter in space.values():
+        if parameter.name != _KEY or parameter.type != "choice":
+            problem = f"BatchTuner does not support variable {parameter.name!r} of type {parameter.type}"
+            return SearchSpaceError(parameter.path, f"{problem}; it takes only {_FORM}")
+    return SearchSpaceError(space.path, f"BatchTuner takes only {_FORM}")
 
 
 class BatchTuner(ReplayingTuner):
@@ -59,8 +67,7 @@ class BatchTuner(ReplayingTuner):
         """
         candidates = self.is_valid(search_space)
         if candidates is None:
-            parse(search_space)  # a malformed space says what is wrong with it
-            raise SearchSpaceError("searchSpace", f"BatchTuner takes only a space of the form {_FORM}")
+            raise _unfit(parse(search_space))  # a malformed space says itself what is wrong with it
         self._waiting, self._position = candidates, 0
         self._left_out = self._done.copy()
 

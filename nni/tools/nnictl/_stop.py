@@ -33,8 +33,7 @@ def stop(
     if orphaned is not None:
         _clean_up(orphaned)
         return
-    for entry in select(entries, experiment_id, port, everything=everything):
-        _stop_one(entry, registry)
+    _stop_all(select(entries, experiment_id, port, everything=everything), registry)
 
 
 def select(
@@ -72,6 +71,23 @@ def _matching(running: list[RegistryEntry], pattern: str) -> list[RegistryEntry]
     return found
 
 
+def _stop_all(entries: list[RegistryEntry], registry: ExperimentRegistry) -> None:
+    """Stop experiments side by side; one that cannot be stopped does not spare the others."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from nni.experiment.stop import StopError
+
+    if not entries:
+        return
+    with ThreadPoolExecutor(len(entries)) as pool:
+        running = [pool.submit(_stop_one, entry, registry) for entry in entries]
+    faults = [str(fault) for job in running if isinstance(fault := job.exception(), StopError)]
+    if faults:
+        raise StopError("\n".join(faults))
+    for job in running:
+        job.result()
+
+
 def _stop_one(entry: RegistryEntry, registry: ExperimentRegistry) -> None:
     from nni.experiment.stop import GRACE_S, stop_experiment
 
@@ -82,10 +98,10 @@ def _stop_one(entry: RegistryEntry, registry: ExperimentRegistry) -> None:
         nonlocal told
         if waited > _PATIENCE_S and not told:
             told = True
-            _output.info(f"Waiting for its trials to end (at most {GRACE_S:.0f} s, then they are killed)")
+            _output.info(f"Waiting for the trials of {entry.id} to end (at most {GRACE_S:.0f} s, then they are killed)")
 
     if stop_experiment(entry, registry=registry, on_wait=on_wait):
-        _output.info("Stop experiment success.")
+        _output.info(f"Stopped experiment {entry.id}; to continue it: nnictl resume {entry.id}")
     else:
         _output.warning(f"experiment {entry.id} did not end by itself; its manager and its trials were killed")
 
@@ -106,4 +122,4 @@ def _clean_up(entry: RegistryEntry) -> None:
     processes = leftovers(entry.directory)
     _output.info(f"Experiment {entry.id} has no manager any more; stopping the {len(processes)} processes it left")
     terminate(processes)
-    _output.info("Stop experiment success.")
+    _output.info(f"Stopped experiment {entry.id}; to continue it: nnictl resume {entry.id}")

@@ -83,15 +83,13 @@ class TrialProcess:
         return pid != 0
 
     def _follow_group(self) -> None:
-        try:
-            os.killpg(self.pid, 0)
-        except (ProcessLookupError, PermissionError):
+        if _group_lives(self.pid):
+            self.stop()
+            self._loop.call_later(_POLL, self._follow_group)
+        else:
             if self._kill_timer is not None:
                 self._kill_timer.cancel()
             self._on_exit(self._exit_code)
-        else:
-            self.stop()
-            self._loop.call_later(_POLL, self._follow_group)
 
     def detach(self) -> None:
         """Stop watching without touching the trial: it runs on."""
@@ -128,11 +126,30 @@ def spawn(files: TrialFiles) -> int:
     )
 
 
+def _group_lives(group: int) -> bool:
+    """Tell whether a process group has a member that is more than a zombie.
+
+    An orphan's zombie stays where nobody reaps it, as under the first process of many containers.
+    """
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
+
+
 def is_launcher(pid: int, files: TrialFiles) -> bool:
     """Tell whether a process is this trial's launcher; a process id alone may have been given to a stranger."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and str(files.script) in process.cmdline()
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # A command with `exec` leaves the process its number but not its command line; the exports stay.
+        return str(files.script) in process.cmdline() or process.environ().get("NNI_SYS_DIR") == str(files.directory)
     except psutil.Error:
         return False
 

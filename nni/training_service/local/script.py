@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 CLAIM_TAKEN = 125  # exit code of a launcher that found its trial already started
+CLAIM_UNWRITTEN = 124  # exit code of a launcher that had no space to write its process id; the claim is undone
 
 # The claim makes a second start of the same trial impossible, whoever was killed between which two steps: the shell
 # creates the file or fails, and it is the first thing a started trial leaves on the disk.
-_CLAIM = "{{ set -C; echo $$ >{file}; }} 2>/dev/null || exit {taken}; set +C"
+_CLAIM = (
+    "{{ set -C; true >{file}; }} 2>/dev/null || exit {taken}; set +C; "
+    "echo $$ >{file} || {{ rm -f {file}; exit {unwritten}; }}"
+)
 # A trap, so that a command that calls `exit` itself is recorded too. EPOCHREALTIME spares a process; shells before
 # bash 5 (macOS) have date.
 _STATE = (
     "code=$?; now=${EPOCHREALTIME:-$(date +%s.000)}; now=${now/[.,]/}; "
     'echo "$code ${now:0:13}" >"$NNI_SYS_DIR/.nni/state"'
 )
+# A shell that a signal ends runs its EXIT trap too, with the code of the command before: mostly 0, a success.
+_SIGNALS = "trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM"
+_MAY_REPLACE_SHELL = re.compile(r"(?:^|[\s;&|({])(?:exec|source|\.)\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +88,15 @@ def render(files: TrialFiles, command: str, code_directory: Path, environment: d
     """Return the text of ``run.sh``: documented shape, line 2 is the ``cd`` (PLT-176)."""
     quote = shlex.quote
     exports = [f"export {name}={quote(value) if value else ''}" for name, value in environment.items()]
+    run = f"eval {quote(command)} 2>{quote(str(files.stderr))}"
+    if _MAY_REPLACE_SHELL.search(command):  # nobody would be left to record how it ended
+        run = f"({run})"
     lines = [
         "#!/bin/bash",
         f"cd {quote(str(code_directory))} || exit",
-        _CLAIM.format(file=quote(str(files.claim)), taken=CLAIM_TAKEN),
+        _CLAIM.format(file=quote(str(files.claim)), taken=CLAIM_TAKEN, unwritten=CLAIM_UNWRITTEN),
         *exports,
-        f"trap {quote(_STATE)} EXIT",
-        f"eval {quote(command)} 2>{quote(str(files.stderr))}",
+        f"trap {quote(_STATE)} EXIT; {_SIGNALS}",
+        run,
     ]
     return "\n".join(lines) + "\n"

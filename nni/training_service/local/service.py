@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from nni.store import TrialStatus
@@ -21,7 +25,7 @@ from nni.training_service.base import (
 )
 from nni.training_service.local.doorbell import Doorbell
 from nni.training_service.local.process import TrialProcess, is_launcher, spawn
-from nni.training_service.local.script import CLAIM_TAKEN, TrialFiles, render
+from nni.training_service.local.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles, render
 from nni.training_service.local.spool_reader import SpoolReader
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _SWEEP = 5.0  # seconds between looks at every running trial's metrics, for rings that got lost
+_RETRY = 2.0  # seconds between attempts to start a trial that finds no space
 _REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 
 
@@ -59,6 +64,7 @@ class _Job:
     reader: SpoolReader
     process: TrialProcess | None = None
     canceled: TrialStatus | None = None
+    retry: asyncio.TimerHandle | None = None
 
 
 class LocalTrainingService(TrainingService):
@@ -104,17 +110,19 @@ class LocalTrainingService(TrainingService):
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Write the launcher and start it; a trial that had been started before a crash is adopted instead."""
         files = TrialFiles(self._trials / form.id)
+        if files.claim.exists() and _is_of_another(files, form):
+            _set_aside(files)
         job = self._add(Adoption(form, 0, _now(), None), files)
         try:
-            if files.read_claim() is None:
-                self._write_files(files, form)
-                self._start(job)
-            else:
-                self._adopt(job)
-        except OSError:
+            self._start_or_adopt(job)
+        except (OSError, ValueError):
             self._forget(job)
             raise
         return job.detail
+
+    def was_started(self, trial_job_id: str) -> bool:
+        """Whether the trial's launcher left its mark on the disk."""
+        return TrialFiles(self._trials / trial_job_id).read_claim() is not None
 
     async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
         """Refuse: one trial takes one configuration."""
@@ -125,22 +133,44 @@ class LocalTrainingService(TrainingService):
     async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
         """SIGTERM to the trial's process group, SIGKILL after the grace."""
         job = self._jobs.get(trial_job_id)
-        if job is None or job.process is None:
+        if job is None:
             return
         job.canceled = TrialStatus.EARLY_STOPPED if is_early_stopped else TrialStatus.USER_CANCELED
         job.detail.is_early_stopped = is_early_stopped
-        job.process.stop()
+        if job.process is not None:
+            job.process.stop()
 
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Watch those that run, report those that ended meanwhile, start those that never started."""
         for adoption in jobs:
             files = TrialFiles(self._trials / adoption.form.id)
             job = self._add(adoption, files)
-            if files.read_claim() is None:
-                self._write_files(files, adoption.form)
-                self._start(job)
-            else:
-                self._adopt(job)
+            try:
+                self._start_or_adopt(job)
+            except OSError as error:  # one that finds no space must not keep the others from being taken over
+                self._start_later(job, str(error))
+
+    def _start_or_adopt(self, job: _Job) -> None:
+        if job.files.read_claim() is None:
+            self._write_files(job.files, job.detail.form)
+            self._start(job)
+        else:
+            self._adopt(job)
+
+    def _start_later(self, job: _Job, why: str) -> None:
+        _logger.warning("trial %s cannot be started (%s); trying again", job.detail.id, why)
+        self._set_status(job, TrialStatus.WAITING)
+        job.retry = asyncio.get_running_loop().call_later(_RETRY, self._start_again, job)
+
+    def _start_again(self, job: _Job) -> None:
+        job.retry = None
+        if job.canceled is not None:
+            self._finish(job, None)
+            return
+        try:
+            self._start_or_adopt(job)
+        except OSError as error:
+            self._start_later(job, str(error))
 
     def _add(self, adoption: Adoption, files: TrialFiles) -> _Job:
         detail = TrialJobDetail(
@@ -178,6 +208,8 @@ class LocalTrainingService(TrainingService):
             job.process = None
             if child and code == CLAIM_TAKEN and job.files.read_claim() != pid:
                 self._adopt(job)  # another manager had started it a moment before it was killed
+            elif child and code == CLAIM_UNWRITTEN and not job.files.claim.exists():
+                self._start_later(job, "no space left to record its process id")
             else:
                 self._finish(job, code)
 
@@ -186,11 +218,9 @@ class LocalTrainingService(TrainingService):
 
     def _write_files(self, files: TrialFiles, form: TrialForm) -> None:
         (files.directory / ".nni").mkdir(parents=True, exist_ok=True)
-        files.parameters.write_text(form.parameters)
+        _put(files.parameters, form.parameters)
         environment = self._environment(files, form)
-        files.script.write_text(
-            render(files, self._settings.command, self._settings.code_directory, environment),
-        )
+        _put(files.script, render(files, self._settings.command, self._settings.code_directory, environment))
 
     def _environment(self, files: TrialFiles, form: TrialForm) -> dict[str, str]:
         directory = str(files.directory)
@@ -276,8 +306,37 @@ class LocalTrainingService(TrainingService):
         for job in self._jobs.values():
             if job.process is not None:
                 job.process.detach()
+            if job.retry is not None:
+                job.retry.cancel()
             job.reader.close()
         self._doorbell.close()
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file as a whole: the launcher of a manager that was killed a moment ago may be reading it."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(text.encode("utf-8", "surrogateescape"))
+    new.replace(path)
+
+
+def _is_of_another(files: TrialFiles, form: TrialForm) -> bool:
+    """Whether a trial directory belongs to a trial that the experiment's database does not know any more."""
+    try:
+        return files.parameters.read_bytes() != form.parameters.encode()
+    except OSError:
+        return True
+
+
+def _set_aside(files: TrialFiles) -> None:
+    """Make room: after a power cut, or with a database from a copy, the same number is given a second time."""
+    pid = files.read_claim()
+    if pid is not None and is_launcher(pid, files):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    names = (files.directory.with_name(f"{files.directory.name}.lost-{number}") for number in count(1))
+    place = next(name for name in names if not name.exists())
+    _logger.warning("%s belongs to a trial that the database does not know: moved to %s", files.directory, place.name)
+    files.directory.rename(place)
 
 
 def _now() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ LARGEST_UNORDERED_RANDINT = 64
 """``randint`` is unordered (HPO-216) up to this many values. Beyond it, no value is seen often enough to learn
 anything about it alone, and neighbours are taken to be alike, as in ``quniform``."""
 
-_LARGEST_TABLE = 2048  # bins; kernels of a column with more are evaluated per observation, as there are fewer of those
+_FEW = 2048  # values for which kernels are worked out once each, instead of once per observation
 
 
 class Group:
@@ -34,9 +35,8 @@ class Group:
         Bounds of the latter on the internal scale.
     unbounded
         Which of the latter have a normal prior.
-    bins
-        Positions, among the latter, of those whose values are rounded, each with the internal coordinates of all its
-        values if these are few (else None).
+    values_of
+        The internal coordinates of all values of those of the latter that have few values, by position among them.
     rows, losses
         The observations in which the group was active, oldest first.
     branches
@@ -53,7 +53,7 @@ class Group:
         self.lower = self.scale.lower[self.numeric]
         self.upper = self.scale.upper[self.numeric]
         self.unbounded = np.isinf(self.upper)
-        self.bins = [(k, self._centres(i, own[i])) for k, i in enumerate(ordered) if own[i].kind is not Kind.REAL]
+        self.values_of = {k: self._all_values(i) for k, i in enumerate(ordered) if (own[i].size or inf) <= _FEW}
         self.rows = Rows(len(own))
         self.losses = Losses()
         self.branches = {
@@ -62,12 +62,19 @@ class Group:
             for option in sorted(getattr(d.parameter, "branches", {}))
         }
 
-    def _centres(self, position: int, dimension: Dimension) -> Floats | None:
-        if dimension.size is None or dimension.size > _LARGEST_TABLE:
-            return None
+    def _all_values(self, position: int) -> Floats:
         scale = self.scale.take(position)
-        values = np.clip((scale.first + np.arange(dimension.size)) * scale.q, scale.low, scale.high)
-        return scale.internal(values)
+        steps = np.arange(scale.first, scale.last + 1)
+        return scale.internal(np.clip(steps * scale.q, scale.low, scale.high))
+
+    def numbers_of(self, k: int, internal: Floats) -> NDArray[np.intp]:
+        """Return which of :attr:`values_of` the k-th numeric dimension coordinates are."""
+        scale = self.scale.take(self.numeric[k])
+        return np.asarray(np.rint(scale.values(internal) / scale.q) - scale.first, dtype=np.intp)
+
+    def edges(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Return the ends of the bins that entries of rows are in, each of shape (n, g); NaN for real dimensions."""
+        return self.scale.edges(self.scale.values(rows))
 
     def active(self, row: Floats) -> Iterator[Group]:
         """Yield this group and those below it that are active in an encoded configuration, shape (d,)."""
@@ -80,12 +87,6 @@ class Group:
         """Take in an observation: an encoded configuration, shape (d,), in which the group is active."""
         self.rows.add(row[self.columns])
         self.losses.add(loss)
-
-    def bin_numbers(self, rows: Floats) -> NDArray[np.intp]:
-        """Return the positions of rows among the values of their columns; meaningful for rounded columns only."""
-        with np.errstate(invalid="ignore"):
-            numbers = np.rint(self.scale.values(rows) / self.scale.q) - self.scale.first
-            return np.where(np.isfinite(numbers), numbers, 0).astype(np.intp)
 
 
 def is_unordered(dimension: Dimension) -> bool:

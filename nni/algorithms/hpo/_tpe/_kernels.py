@@ -20,8 +20,15 @@ from nni.algorithms.hpo._tpe._observations import Floats
 NORMAL_RANGE = 5.0
 """What counts as the range of a normal prior, in standard deviations; of a bounded one the range is 1."""
 
-BRANCH=4
-FINEST=100
+FINEST = 100
+"""Kernels are never narrower than this part of the range."""
+
+BRANCH_COUNT = 4
+"""Pseudo-count of an option in a choice with branches; 1 in any other."""
+
+NARROW = 0.2
+"""Up to this share of the kernel's width a bin is narrow: the density in its middle is right to 0.2 %."""
+
 _TINY = 1e-12  # mass of a bin out of reach of a kernel; the prior's share of the mixture is always far above
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -47,9 +54,18 @@ class KernelMixture:
         self._widths = self._bandwidths()
         self._below = ndtr((group.lower - self._centres) / self._widths)
         self._inside = ndtr((group.upper - self._centres) / self._widths) - self._below
-        # Share of the uniform distribution in a categorical kernel. With it, the mixture gives every option
-        # (number of times seen + 1 / n), normalised: smoothing that fades as observations come in.
-        br={q for q,_ in group.branches}; self._blur = [(BRANCH*options / (BRANCH*options + max(len(rows), 1)) if q in br else options / (options + max(len(rows), 1))) for q, options in group.categorical]
+        self._blur = self._blurs()
+
+    def _blurs(self) -> list[float]:
+        """Return the share of the uniform distribution in each categorical kernel.
+
+        The mixture then gives every option in proportion to (times seen + 1), as Laplace's rule has it. A choice with
+        branches has more to find out behind each option than one result tells: pseudo-counts are larger for it.
+        """
+        branching = {position for position, _ in self._group.branches}
+        counts = [BRANCH_COUNT if position in branching else 1 for position, _ in self._group.categorical]
+        spread = [count * options for count, (_, options) in zip(counts, self._group.categorical, strict=True)]
+        return [share / (share + max(len(self._rows), 1)) for share in spread]
 
     def _bandwidths(self) -> Floats:
         """Return one width per numeric dimension: Scott's rule on observations and prior (Scott 1992, eq. 6.42)."""
@@ -57,8 +73,9 @@ class KernelMixture:
         prior_variance = np.where(group.unbounded, 1.0, 1 / 12)
         middle = self._centres.mean(axis=0) if k else 0.0
         variance = (((self._centres - middle) ** 2).sum(axis=0) + prior_variance) / (k + 1)
-        widths = np.sqrt(variance) * max(k, 1) ** (-1 / (len(group.columns) + 4))
-        return np.asarray(np.maximum(widths, np.where(group.unbounded, NORMAL_RANGE, 1.0) / min(FINEST, 1 + len(group.losses))))
+        widths = np.sqrt(variance) * max(k, 1) ** -(1 / (len(group.columns) + 4))
+        extent = np.where(group.unbounded, NORMAL_RANGE, 1.0)
+        return np.asarray(np.maximum(widths, extent / min(FINEST, 1 + len(group.losses))))
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """Draw rows, shape (n, g), rounded to what configurations can have."""
@@ -83,52 +100,52 @@ class KernelMixture:
         numbers[from_kernel] = self._centres[kernel] + self._widths * ndtri(share)
         return np.asarray(np.clip(numbers, np.maximum(group.lower, -37), np.minimum(group.upper, 37)))
 
-    def log_ratio(self, rows: Floats) -> Floats:
-        """Return log(density / prior density) of rows, shape (n,)."""
+    def log_ratio(self, rows: Floats, edges: tuple[Floats, Floats]) -> Floats:
+        """Return log(density / prior density) of rows, shape (n,).
+
+        Parameters
+        ----------
+        rows : array, shape (n, g)
+            Encoded configurations.
+        edges
+            The ends of the bins that their entries are in, each of shape (n, g); NaN for real dimensions.
+        """
         logs = np.zeros((len(rows), len(self._rows)))
         if self._group.numeric.size:
-            self._add_real(rows, logs)
-            self._add_rounded(rows, logs)
+            self._add_numeric(rows, edges, logs)
         self._add_categorical(rows, logs)
         largest = np.maximum(logs.max(axis=1, initial=0.0), 0.0)
         total = np.exp(logs - largest[:, None]) @ self._weights[:-1] + self._weights[-1] * np.exp(-largest)
         return np.asarray(np.log(total) + largest)
 
-    def _add_real(self, rows: Floats, logs: Floats) -> None:
-        """Add the kernels of real dimensions, and for all numeric dimensions what truncation takes away.
+    def _add_numeric(self, rows: Floats, edges: tuple[Floats, Floats], logs: Floats) -> None:
+        """Add the kernels of numeric dimensions.
 
-        The square of (x - centre) / width is multiplied out, so that the work is one product of matrices.
+        A bin that is narrow beside the kernel has the density in its middle; a wide one is integrated. For the former
+        the square of (x - centre) / width is multiplied out, so that the work is one product of matrices.
         """
         group = self._group
-        real = np.ones(len(group.numeric), dtype=bool)
-        real[[k for k, _ in group.bins]] = False
-        numbers, centres = rows[:, group.numeric[real]], self._centres[:, real]
-        precision = self._widths[real] ** -2
-        own = -0.5 * centres**2 @ precision - np.log(self._inside).sum(axis=1)
-        own -= np.log(self._widths[real]).sum() + real.sum() * _HALF_LOG_2PI
-        at = -0.5 * numbers**2 @ precision
-        free = group.unbounded[real]
-        if free.any():  # relative to a standard normal prior; a bounded prior has density 1
-            at += (0.5 * numbers[:, free] ** 2 + _HALF_LOG_2PI).sum(axis=1)
-        logs += (numbers * precision) @ centres.T + own + at[:, None]
+        numbers, below, above = rows[:, group.numeric], edges[0][:, group.numeric], edges[1][:, group.numeric]
+        wide = above - below > NARROW * self._widths  # never for real dimensions, as NaN compares false
+        narrow = ~wide
+        precision = self._widths**-2
+        at = -0.5 * precision * numbers**2 + np.where(group.unbounded, 0.5 * numbers**2 + _HALF_LOG_2PI, 0.0)
+        own = -0.5 * precision * self._centres**2 - np.log(self._widths) - _HALF_LOG_2PI
+        logs += (np.where(narrow, numbers, 0.0) * precision) @ self._centres.T + narrow @ own.T
+        logs += np.where(narrow, at, 0.0).sum(axis=1)[:, None] - np.log(self._inside).sum(axis=1)
+        for k in np.flatnonzero(wide.any(axis=0)):
+            which = wide[:, k]
+            logs[which] += self._log_masses(int(k), below[which, k, None], above[which, k, None])
 
-    def _add_rounded(self, rows: Floats, logs: Floats) -> None:
-        """Add the masses of the bins of rounded dimensions, relative to those of the prior."""
+    def _log_masses(self, k: int, below: Floats, above: Floats) -> Floats:
+        """Return the log masses of bins of the k-th numeric dimension, relative to the prior's, under each kernel."""
         group = self._group
-        if not group.bins:
-            return
-        lower, upper = group.scale.edges(group.scale.values(rows))
-        numbers = None
-        for k, centres in group.bins:
-            position = group.numeric[k]
-            below, above = lower[:, position, None], upper[:, position, None]
-            prior = ndtr(above) - ndtr(below) if group.unbounded[k] else above - below
-            if centres is None or len(centres) > len(self._rows):
-                logs += _log_mass(below, above, self._centres[:, k], self._widths[k], prior)
-                continue
-            numbers = group.bin_numbers(self._rows) if numbers is None else numbers
-            table = _log_mass(below, above, centres, self._widths[k], prior)
-            logs += table[:, numbers[:, position]]
+        prior = ndtr(above) - ndtr(below) if group.unbounded[k] else above - below
+        values = group.values_of.get(k)
+        if values is None or len(values) > len(self._rows):
+            return _log_mass(below, above, self._centres[:, k], self._widths[k], prior)
+        table = _log_mass(below, above, values, self._widths[k], prior)
+        return table[:, group.numbers_of(k, self._centres[:, k])]
 
     def _add_categorical(self, rows: Floats, logs: Floats) -> None:
         for (position, options), blur in zip(self._group.categorical, self._blur, strict=True):

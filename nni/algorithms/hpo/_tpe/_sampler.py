@@ -19,7 +19,7 @@ Lie = Literal["min", "max", "mean"]
 
 STARTUP = 10  # configurations from the prior before there is a model
 CANDIDATES = 24  # draws from l(x) of which the best is suggested
-GOOD_SHARE = 0.15  # gamma, the quantile of losses that are good …
+GOOD_SHARE = 0.1  # gamma, the quantile of losses that are good …
 MOST_GOOD = 25  # … and the most there can be
 FULL_WEIGHT = 25  # the newest bad observations that count in full; older ones fade linearly (Bergstra et al. 2013)
 _REDRAWS = 100  # prior draws to look for an untried configuration
@@ -108,7 +108,8 @@ class TpeSampler:
         """Return draws from l(x) of a group, the best l(x) / g(x) first."""
         good, bad = self._densities(group)
         draws = good.sample(CANDIDATES, rng)
-        score = good.log_ratio(draws) - bad.log_ratio(draws)
+        edges = group.edges(draws)
+        score = good.log_ratio(draws, edges) - bad.log_ratio(draws, edges)
         return draws[np.argsort(-score, kind="stable")]
 
     def _densities(self, group: Group) -> tuple[KernelMixture, KernelMixture]:

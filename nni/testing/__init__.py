@@ -1,0 +1,1 @@
+"""Conformance suites: what every tuner, assessor, … must do. Our own run through them; run yours, too."""

@@ -1,0 +1,74 @@
+"""The local training service keeps the contract, and what is its own."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nni.testing.training_service import TrainingServiceConformance
+from nni.training_service import TrainingService
+from nni.training_service.local import LocalSettings, LocalTrainingService
+from nni.training_service.local.script import TrialFiles, render
+from nni.training_service.local.spool_reader import SpoolReader
+
+
+class TestLocalService(TrainingServiceConformance):
+    def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
+        return LocalTrainingService(LocalSettings("ABCDEFGH", directory, command, code_directory, grace=1.0))
+
+    def forget(self, service: TrainingService) -> None:
+        assert isinstance(service, LocalTrainingService)
+        service.close()
+
+
+def script(command: str = "python trial.py", code: str = "/code dir") -> list[str]:
+    files = TrialFiles(Path("/exp/trials/abcde"))
+    return render(files, command, Path(code), {"NNI_PLATFORM": "local", "CUDA_VISIBLE_DEVICES": ""}).splitlines()
+
+
+def test_the_second_line_of_run_sh_changes_into_the_code_directory():
+    assert script()[0] == "#!/bin/bash"
+    assert script()[1].startswith("cd '/code dir'")
+
+
+def test_run_sh_exports_an_empty_variable_as_documented():
+    assert "export CUDA_VISIBLE_DEVICES=" in script()
+
+
+def test_run_sh_evaluates_the_command_with_stderr_in_its_file():
+    command = "python 'a b.py' && echo \"$X\""
+    assert script(command)[-1] == f"eval {shlex.quote(command)} 2>/exp/trials/abcde/stderr"
+
+
+@pytest.mark.parametrize("text", ["", "0", "x 1", "0 x"])
+def test_a_state_file_that_is_not_complete_is_no_state(tmp_path: Path, text: str):
+    files = TrialFiles(tmp_path)
+    (tmp_path / ".nni").mkdir()
+    assert files.read_state() is None
+    files.state.write_text(text)
+    assert files.read_state() is None
+
+
+def test_the_spool_reader_gives_whole_lines_with_their_places(tmp_path: Path):
+    path = tmp_path / "metrics"
+    reader = SpoolReader(path, 0)
+    assert reader.read() == []
+    path.write_bytes(b"ab\ncd\nhalf")
+    assert reader.read() == [(0, b"ab"), (3, b"cd")]
+    assert reader.read() == []
+    with path.open("ab") as file:
+        file.write(b" now whole\n")
+    assert reader.read() == [(6, b"half now whole")]
+    reader.close()
+
+
+def test_the_spool_reader_takes_lines_longer_than_its_piece(tmp_path: Path):
+    path = tmp_path / "metrics"
+    long = b"x" * 900_000
+    path.write_bytes(b"a\n" + long + b"\nb\n")
+    reader = SpoolReader(path, 0)
+    lines = [*reader.read(), *reader.read(), *reader.read()]
+    assert [line for _, line in lines] == [b"a", long, b"b"]
+    reader.close()

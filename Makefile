@@ -12,7 +12,8 @@ WORKERS ?= 2
 # Installs $(1); of pip's output only the packages as they come, and its errors. The target says that it worked.
 define install
 	@echo "Installing $(1) into $(VENV) (the first time takes a minute)"
-	@rm -f $@; { $(PIP) -e '$(1)' && touch $@; } | sed -n -E 's/^ *(Downloading|Using cached) ([^-]+-[^-]+)-.*/  \2/p'; \
+	@rm -f $@; { $(PIP) -e '$(1)' && touch $@; } | sed -n -E \
+	-e 's/^ *(Downloading|Using cached) ([^-]+-[^-]+)-.*/  \2/p' -e 's/^Installing collected.*/Unpacking .../p'; \
 	test -e $@ || { echo "The installation failed; the reason is above." >&2; exit 1; }
 endef
 

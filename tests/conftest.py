@@ -11,7 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -98,12 +98,16 @@ def unused_ports(count: int) -> list[int]:
 
 
 @pytest.fixture
-def end_afterwards() -> Iterator[Callable[[int], None]]:
-    """Call it with the id of a process that the test started; it and its children are gone after the test."""
-    pids: list[int] = []
-    yield pids.append
-    for pid in pids:
-        end_process(pid)
+def end_afterwards() -> Iterator[Callable[[subprocess.Popen[Any] | int], None]]:
+    """Give it a process that the test started, or its id; it and its children are gone after the test."""
+    started: list[subprocess.Popen[Any] | int] = []
+    yield started.append
+    for process in started:
+        if isinstance(process, int):
+            end_process(process)
+        else:
+            end_process(process.pid)
+            process.wait()
 
 
 def end_experiments(home: Path) -> None:

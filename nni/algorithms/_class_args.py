@@ -40,6 +40,9 @@ class Check:
         self._expected = expected
         self._accepts = accepts
 
+    def __repr__(self) -> str:
+        return f"Check({self._argument!r})"
+
     def validate(self, value: Any, **_: Any) -> Any:
         """Return the value if it is right; raise :class:`ClassArgsError` if not."""
         if not self._accepts(value):

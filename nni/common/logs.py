@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TextIO
 
-LEVELS = {
-    "trace": 0,
+LEVELS = {  # trace is 5, not 0: to Python's logging 0 means "whatever the parent says"
+    "trace": 5,
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warning": logging.WARNING,
@@ -28,11 +29,20 @@ def to_file(path: Path, level: str) -> None:
     level
         A name of the documented vocabulary, see `LEVELS`.
     """
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(LINE, TIME))
     for library in ("asyncio", "filelock", "httpx", "uvicorn"):  # their debug records drown ours
         logging.getLogger(library).setLevel(logging.WARNING)
+    _install(logging.FileHandler(path, encoding="utf-8"), level)
+
+
+def to_stream(stream: TextIO, level: str) -> None:
+    """Send the root logger's records, and warnings, to an open stream; for a process that has no other output."""
+    _install(logging.StreamHandler(stream), level)
+    logging.captureWarnings(capture=True)
+
+
+def _install(handler: logging.Handler, level: str) -> None:
+    logging.addLevelName(LEVELS["trace"], "TRACE")
+    handler.setFormatter(logging.Formatter(LINE, TIME))
     root = logging.getLogger()
-    root.addHandler(handler)
-    # Level 0 means "ask the parent" to Python's logging; the root has none, so 1 is what lets everything through.
-    root.setLevel(max(1, LEVELS[level]))
+    root.handlers = [handler]
+    root.setLevel(LEVELS.get(level.lower(), logging.INFO))

@@ -38,20 +38,27 @@ def validate(config: ExperimentConfig) -> None:
 
 def check_available(config: ExperimentConfig) -> None:
     """
-    Check that this version can run on the configured training services.
+    Check that this version can run what is configured.
 
     Raises
     ------
     PlatformNotAvailableError
-        In one sentence for each service that it cannot run on.
+        In one sentence for each thing that it cannot do yet.
     """
-    missing = [
+    missing = list(_later(config)) + [
         Fault((*path, "platform"), f"the training service {service.platform!r} is not available in this version")
         for path, service in services(config)
         if service.platform not in AVAILABLE_PLATFORMS
     ]
     if missing:
         raise PlatformNotAvailableError(missing)
+
+
+def _later(config: ExperimentConfig) -> Iterator[Fault]:
+    if config.trial_gpu_number:
+        yield Fault(("trialGpuNumber",), "scheduling of GPUs is not available in this version; leave it out, or 0")
+    if config.use_annotation:
+        yield Fault(("useAnnotation",), "annotations are not available in this version; give a searchSpace")
 
 
 def load_search_space(config: ExperimentConfig) -> Any:

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import faulthandler
-import logging
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
-_FORMAT = "[%(asctime)s] %(levelname)s (%(name)s/%(threadName)s) %(message)s"
-_DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
-
-_LEVELS = {
-    "trace": 5,
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "fatal": logging.CRITICAL,
-    "critical": logging.CRITICAL,
-}
+from nni.common import logs
 
 
 def set_up(directory: Path, level: str) -> None:
@@ -40,14 +27,4 @@ def set_up(directory: Path, level: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]  # the interpreter's own text streams
     faulthandler.enable(descriptor)
-    _log_to(os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace"), level)
-
-
-def _log_to(stream: TextIO, level: str) -> None:
-    logging.addLevelName(_LEVELS["trace"], "TRACE")
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(_LEVELS.get(level.lower(), logging.INFO))
-    logging.captureWarnings(capture=True)
+    logs.to_stream(os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace"), level)

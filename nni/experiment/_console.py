@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # generic at run time from Python 3.11 on only
 
 _FORMAT = "[%(asctime)s] %(message)s"
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -12,7 +17,7 @@ _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 logger = logging.getLogger("nni.experiment")
 
 
-class _StdoutHandler(logging.StreamHandler[TextIO]):
+class _StdoutHandler(_StreamHandler):
     """Write to whatever ``sys.stdout`` is now: notebooks and progress bars replace it."""
 
     def __init__(self) -> None:

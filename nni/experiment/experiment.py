@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nni.common.errors import NniError
-from nni.config import ExperimentConfig, TrainingServiceConfig
+from nni.config import ExperimentConfig, TrainingServiceConfig, check_available
 from nni.experiment import _console, launch
 from nni.experiment._console import logger
 from nni.experiment._progress import wait_until_done
@@ -192,6 +192,7 @@ class Experiment:
     def _launch_config(self) -> dict[str, Any]:
         """Return the checked config for the manager; a subclass may fill in the trial command here first."""
         self.config.validate()
+        check_available(self.config)
         return self.config.canonical()
 
     # Look

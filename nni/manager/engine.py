@@ -96,7 +96,9 @@ class Engine:
         self.service.add_trial_job_status_listener(self._trial_changed)
         self.service.add_trial_job_metric_listener(self._metrics_read)
         self._spawn(self.service.run(), "training service")
-        self.handle(ev.Started(unfinished or []))
+        waiting = [trial.id for trial in unfinished or [] if trial.status is TrialStatus.WAITING]
+        under_way = frozenset(identifier for identifier in waiting if self.service.was_started(identifier))
+        self.handle(ev.Started(unfinished or [], under_way))
 
     async def stop(self) -> None:
         """End the experiment: trials first cancelled, everything written, the dispatcher gone."""
@@ -201,6 +203,8 @@ class Engine:
     def _flush(self) -> None:
         self._flush_due = False
         if not self._commit():
+            if self.state.stopping:
+                self._stop_unwritten()
             return
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
@@ -219,7 +223,7 @@ class Engine:
             return True
         try:
             self.store.commit(self._batch)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             if self.fault is None:
                 _logger.error("%s: cannot be written (%s); the experiment waits", self.store.path, error)
             self.fault = f"{self.store.path}: cannot be written ({error}); free some space, it goes on by itself"
@@ -231,6 +235,18 @@ class Engine:
             self.fault = None
         self._batch = Batch()
         return True
+
+    def _stop_unwritten(self) -> None:
+        """End trials although the disk does not take the decision: whoever stops an experiment wants it to stop.
+
+        What is not written is found again by resume: results in the trials' metric files, ends in their states.
+        """
+        effects, self._effects = self._effects, []
+        for effect in effects:
+            if isinstance(effect, ev.Submit):
+                self.handle(ev.TrialChanged(effect.trial.id, TrialStatus.SYS_CANCELED))
+            elif isinstance(effect, (ev.Cancel, ev.Warn, ev.Finish)):
+                self._carry_out(effect)
 
     def _carry_out(self, effect: Instruction) -> None:
         if isinstance(effect, ev.Send):
@@ -270,6 +286,8 @@ class Engine:
             await self.service.submit_trial_job(TrialForm(trial.id, trial.sequence, configuration(trial)))
         except OSError as error:
             self.handle(ev.SubmitFailed(trial.id, str(error), retry=error.errno in _TRANSIENT))
+        except ValueError as error:  # a path or a command that the file system cannot express
+            self.handle(ev.SubmitFailed(trial.id, str(error), retry=False))
 
     def _tick(self) -> None:
         self.handle(ev.Tick())

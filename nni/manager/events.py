@@ -24,9 +24,14 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The manager begins, with the unfinished trials it found in the store."""
+    """The manager begins, with the unfinished trials it found in the store.
+
+    `under_way` are the ids of those that the training service started though the store does not say so: the former
+    manager died in between.
+    """
 
     unfinished: list[Trial] = field(default_factory=list)
+    under_way: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

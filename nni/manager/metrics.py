@@ -11,6 +11,7 @@ from nni.runtime.protocol import MetricType
 from nni.store import Metric, Trial
 
 _KINDS = {MetricType.PERIODICAL, MetricType.FINAL, MetricType.REQUEST_PARAMETER}
+_LARGEST = 2**63 - 1  # what the database holds
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ def read_lines(trial: Trial, lines: list[tuple[int, bytes]]) -> Reading:
             continue
         try:
             metric = _parse(trial, position, line)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             reading.problems.append(
                 f"trial {trial.id}: skipped the line at byte {position} of .nni/metrics, which is no metric ({error!r})"
             )
@@ -48,12 +49,15 @@ def _parse(trial: Trial, position: int, line: bytes) -> Metric:
     kind = record["type"]
     if kind not in _KINDS:
         raise ValueError(f"unknown type {kind!r}")
+    sequence, timestamp = int(record["sequence"]), int(record["timestamp"])
+    if max(abs(sequence), abs(timestamp)) > _LARGEST:
+        raise ValueError("sequence and timestamp must fit into 64 bits")
     return Metric(
         trial.sequence,
         position,
         kind,
-        int(record["sequence"]),
-        int(record["timestamp"]),
+        sequence,
+        timestamp,
         trial.parameter_id,
         json.dumps(record["value"]),
     )
@@ -65,4 +69,8 @@ def default_metric(value: Any) -> float | None:
         value = value.get("default")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return None
+    return number if math.isfinite(number) else None

@@ -121,15 +121,21 @@ class ExperimentState:
         profile.errors = []
         profile.status = ExperimentStatus.INITIALIZED
         self.active = {trial.id: trial for trial in event.unfinished}
-        running = [trial for trial in event.unfinished if trial.status is not TrialStatus.WAITING]
-        # One that was started a moment before the crash may still be WAITING here: submitting it again adopts it.
-        self._queue.extend(trial.id for trial in event.unfinished if trial.status is TrialStatus.WAITING)
+        waits = {t.id for t in event.unfinished if t.status is TrialStatus.WAITING} - event.under_way
+        running = [trial for trial in event.unfinished if trial.id not in waits]
+        self._queue.extend(trial.id for trial in event.unfinished if trial.id in waits)
         self._submitted = {trial.id for trial in running}
         for trial in running:
             self._set_deadline(trial, moment, ran=max(0, moment.wall - (trial.start_time or moment.wall)) / 1000)
         found = [ev.Adopt(running)] if running else []
         stops = [Cancel(trial.id, _is_early(trial.stopping)) for trial in running if trial.stopping]
-        return [SaveProfile(), ev.StartDispatcher(), *found, *stops]
+        return [SaveProfile(), ev.StartDispatcher(), *found, *stops, *self._end_unstarted(moment)]
+
+    def _end_unstarted(self, moment: Moment) -> list[Instruction]:
+        """End what was to be stopped and never got to start."""
+        waiting = [self.active[identifier] for identifier in self._queue]
+        ends = [self._end(trial, trial.stopping, moment.wall) for trial in waiting if trial.stopping is not None]
+        return [instruction for end in ends for instruction in end]
 
     def _config_changed(self, event: ev.ConfigChanged, _moment: Moment) -> list[Instruction]:
         self.profile.config = event.config

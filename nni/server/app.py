@@ -12,7 +12,8 @@ from nni.common.errors import NniError
 from nni.common.version import __version__
 from nni.server import page, routes, routes_2x
 from nni.server.answers import JsonResponse
-from nni.server.experiment import RefusedError, RunningExperiment
+from nni.server.experiment import RunningExperiment
+from nni.server.refused import RefusedError
 from nni.server.security import Guard
 from nni.store.registry import ExperimentRegistry
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from nni.common import json
-from nni.common.errors import NniError
 from nni.config import ExperimentConfig, load_search_space
 from nni.manager import events as ev
 from nni.manager.engine import Engine
 from nni.manager.queries import Queries
+from nni.server.imports import checked_import
+from nni.server.refused import RefusedError
 from nni.store import ExperimentStatus, TrialStatus
 
 UPDATES = {
@@ -21,10 +22,6 @@ UPDATES = {
     "MAX_TRIAL_NUM": "maxTrialNumber",
 }
 """What a running experiment lets a person change, by the documented names of the REST API."""
-
-
-class RefusedError(NniError):
-    """A request that cannot be met in the experiment's present state."""
 
 
 class RunningExperiment:
@@ -105,7 +102,7 @@ class RunningExperiment:
             raise RefusedError(f"update_type {update_type!r} is unknown; one of {', '.join(UPDATES)}")
         if field not in params:
             raise RefusedError(f"the body has no params.{field}")
-        self._refuse_if_stopping()
+        self._refuse_if_held()
         changed = {**self.profile.config, field: params[field]}
         if params[field] is None:
             del changed[field]
@@ -123,13 +120,14 @@ class RunningExperiment:
             raise KeyError(identifier)
         if trial.status.ended:
             raise RefusedError(f"trial {identifier} has ended already ({trial.status.value})")
+        self._refuse_if_held()
         self.engine.handle(ev.KillRequested(identifier, TrialStatus.USER_CANCELED, "killed by the user"))
 
     def add_trial(self, parameters: Any) -> int:
         """Queue a configuration of a person's own; returns its sequence number."""
         if not isinstance(parameters, dict) or not parameters:
             raise RefusedError("the parameters of a trial must be a JSON object with at least one key")
-        self._refuse_if_stopping()
+        self._refuse_if_held()
         if self.engine.state.status is ExperimentStatus.ERROR:
             raise RefusedError("the experiment is in ERROR and starts no trial")
         if self.engine.state.trials_left() == 0:
@@ -139,31 +137,22 @@ class RunningExperiment:
 
     def import_data(self, data: Any) -> None:
         """Hand results from elsewhere to the tuner."""
-        self._refuse_if_stopping()
-        self.engine.handle(ev.ImportRequested(_checked_import(data)))
+        self._refuse_if_held()
+        self.engine.handle(ev.ImportRequested(checked_import(data, self.profile.config.get("searchSpace"))))
 
-    def _refuse_if_stopping(self) -> None:
+    def _refuse_if_held(self) -> None:
         if self.engine.state.stopping:
             raise RefusedError("the experiment is being stopped")
+        if self.engine.fault:  # an answer would have to wait until the disk takes the change
+            raise RefusedError(self.engine.fault)
 
 
 def complete(config: ExperimentConfig) -> dict[str, Any]:
     """Return the canonical configuration with the search space in it, wherever it was written."""
     canonical = config.canonical()
-    if "searchSpace" not in canonical and canonical.get("searchSpaceFile"):
+    if canonical.pop("searchSpaceFile", None):  # the file may be gone when the experiment is resumed
         canonical["searchSpace"] = load_search_space(config)
     return canonical
-
-
-def _checked_import(data: Any) -> list[dict[str, Any]]:
-    if not isinstance(data, list):
-        raise RefusedError('imported data must be a list of {"parameter": {...}, "value": ...}')
-    for place, item in enumerate(data):
-        if not isinstance(item, dict) or not {"parameter", "value"} <= item.keys():
-            raise RefusedError(f"imported data, item {place}: needs the keys 'parameter' and 'value'")
-        if not isinstance(item["parameter"], dict):
-            raise RefusedError(f"imported data, item {place}: 'parameter' must be an object")
-    return data
 
 
 def _algorithm_name(config: dict[str, Any]) -> str:

@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL if options.foreground else signal.SIG_IGN)
     try:
         with _listening(options.host, options.port) as sockets:
-            lock = hold(options.directory)
+            with _disk_errors_told():
+                lock = hold(options.directory)
             manager = Manager(options, sockets, ready)
             asyncio.run(manager.run())
             os.close(lock)
@@ -101,6 +102,15 @@ def _listening(host: str, port: int) -> Iterator[list[socket.socket]]:
         raise NniError(f"cannot listen on {host}:{port} ({error.strerror}); choose another port with --port") from error
     with listener:
         yield [listener]
+
+
+@contextlib.contextmanager
+def _disk_errors_told() -> Iterator[None]:
+    """Make one line of a disk that is full, read-only, or not there while a manager starts."""
+    try:
+        yield
+    except OSError as error:
+        raise NniError(f"cannot start: {error}") from error
 
 
 class Manager:
@@ -130,6 +140,17 @@ class Manager:
 
     async def run(self) -> None:
         """Start the experiment, serve it, and end it cleanly when asked."""
+        with _disk_errors_told():
+            engine = self._prepare()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._experiment.request_stop)
+        engine.start(engine.store.unfinished())
+        # Meanwhile the dispatcher starts; importing the web framework takes as long as importing numpy there.
+        await asyncio.to_thread(_import_web)
+        await self._serve()
+
+    def _prepare(self) -> Engine:
         store, profile = self._open()
         config = ExperimentConfig.from_dict(profile.config)
         level = self._options.log_level or config.effective_log_level
@@ -138,17 +159,17 @@ class Manager:
         engine = Engine(state, store, self._service(profile), self._link(config, level), self._changed)
         self._experiment = RunningExperiment(engine, self._directory)
         _logger.info("experiment %s: %s (process %d)", profile.id, self._options.action, os.getpid())
-        engine.start(store.unfinished())
-        # Meanwhile the dispatcher starts; importing the web framework takes as long as importing numpy there.
-        await asyncio.to_thread(_import_web)
-        await self._serve()
+        return engine
 
     def _open(self) -> tuple[Store, Profile]:
+        create = self._options.action == "create"
+        database = self._directory / "db" / "nni.sqlite"
+        if not create and not (database.is_file() and database.stat().st_size > 0):
+            raise NniError(f"{database}: missing or empty, so there is nothing to resume")
         for name in ("log", "db", "trials", "checkpoint"):
             (self._directory / name).mkdir(parents=True, exist_ok=True)
-        create = self._options.action == "create"
         config = self._read_config() if create else None
-        store = Store(self._directory / "db" / "nni.sqlite")
+        store = Store(database)
         profile = store.profile()
         if config is not None and profile is None:
             profile = Profile(self._options.experiment_id, config)
@@ -190,9 +211,6 @@ class Manager:
         experiment = self._experiment
         server = web.WebServer(web.build(experiment, self._registry, self._prefix, self._token))
         await server.start(self._sockets)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, experiment.request_stop)
         self._announce_ready()
         await experiment.stop_requested.wait()
         _logger.info("stopping")

@@ -68,14 +68,39 @@ def prepare(connection: sqlite3.Connection, path: Path, steps: Sequence[Sequence
     sqlite3.DatabaseError
         It is not a database at all, or cannot be read.
     """
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection, path, steps)
+    if version < len(steps):
+        _apply(connection, steps[version:], len(steps))
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that a newer version wrote or that is damaged; for a read-only connection.
+
+    Opening for writing merges what the write-ahead log holds into the file, which would spoil what a person may still
+    want to rescue.
+
+    Raises
+    ------
+    StoreError
+        It was written by a newer version, or a page of it is damaged.
+    sqlite3.DatabaseError
+        It is not a database at all, or cannot be read.
+    """
+    _version(connection, path, STEPS)
+    finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if finding != "ok":
+        problem = " ".join(finding.split())
+        raise StoreError(f"{path}: damaged ({problem}); restore it from a copy, or read it with SQLite's .recover")
+
+
+def _version(connection: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(steps):
         raise StoreError(
             f"{path}: written by a newer version of nni (schema {version}, this one knows {len(steps)}); "
             "upgrade nni to open this experiment"
         )
-    if version < len(steps):
-        _apply(connection, steps[version:], len(steps))
+    return version
 
 
 def _apply(connection: sqlite3.Connection, steps: Sequence[Sequence[str]], version: int) -> None:

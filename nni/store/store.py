@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nni.store.records import ExperimentStatus, Metric, Profile, Trial, TrialStatus
-from nni.store.schema import StoreError, prepare
+from nni.store.schema import StoreError, check, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,10 @@ _SAVE_METRIC = "INSERT OR IGNORE INTO metric VALUES (?, ?, ?, ?, ?, ?, ?)"
 _SAVE_PROFILE = """
     INSERT OR REPLACE INTO profile (one, id, status, errors, start_time, end_time, duration_ms,
         next_sequence, next_parameter_id, revision) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_PROFILE = """
+    SELECT id, config, status, errors, start_time, end_time, duration_ms, next_sequence, next_parameter_id, revision
+    FROM profile JOIN config USING (one)
 """
 
 
@@ -60,24 +64,31 @@ class Store:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         if read_only and not path.exists():
             raise StoreError(f"{path}: no such experiment database")
         try:
+            if not read_only and path.exists() and path.stat().st_size > 0:
+                self._check()
             self._connection = self._connect(read_only=read_only)
             row = self._connection.execute("SELECT max(changed) FROM trial").fetchone()
+        except sqlite3.OperationalError as error:  # the surroundings: full disk, no permission, locked
+            raise StoreError(f"{path}: cannot be opened ({error})") from error
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path}: not a usable experiment database ({error}); restore it from a copy") from error
         self._written_config: dict[str, Any] | None = None
         self.revision: int = row[0] or 0
         """Number of the newest commit; every trial row carries that of its last change."""
 
+    def _check(self) -> None:
+        with contextlib.closing(self._connect_to("ro")) as connection:
+            check(connection, self.path)
+
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
         if not read_only:
             # Secrets of the config live in here, so the file is the user's alone from its first moment.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        mode = "ro" if read_only else "rw"
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+        connection = self._connect_to("ro" if read_only else "rw")
         try:
             if not read_only:
                 _quietly(connection, "PRAGMA journal_mode = WAL")
@@ -90,8 +101,15 @@ class Store:
             raise
         return connection
 
+    def _connect_to(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; the writer first moves everything into the one file, so that it can be copied."""
+        if not self._read_only:
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
     def commit(self, batch: Batch) -> None:
@@ -146,15 +164,18 @@ class Store:
     # What resume needs
 
     def profile(self) -> Profile | None:
-        """Return the experiment's profile, None in a database that never got one."""
-        row = self._connection.execute(
-            "SELECT id, config, status, errors, start_time, end_time, duration_ms, next_sequence, "
-            "next_parameter_id, revision FROM profile JOIN config USING (one)"
-        ).fetchone()
-        if row is None:
-            return None
-        identifier, config, status, errors, *rest = row
-        return Profile(identifier, json.loads(config), ExperimentStatus(status), json.loads(errors), *rest)
+        """Return the experiment's profile, None in a database that never got one.
+
+        Raises
+        ------
+        StoreError
+            What stands there is no profile: the file was damaged without SQLite noticing.
+        """
+        try:
+            row = self._connection.execute(_PROFILE).fetchone()
+            return None if row is None else _to_profile(row)
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise StoreError(f"{self.path}: damaged (profile: {error}); restore it from a copy") from error
 
     def unfinished(self) -> list[Trial]:
         """Return the trials that have not ended, in the order of submission."""
@@ -206,6 +227,11 @@ def to_trial(row: tuple[Any, ...]) -> Trial:
     trial.status = TrialStatus(trial.status)
     trial.stopping = TrialStatus(trial.stopping) if trial.stopping else None
     return trial
+
+
+def _to_profile(row: tuple[Any, ...]) -> Profile:
+    identifier, config, status, errors, *rest = row
+    return Profile(identifier, json.loads(config), ExperimentStatus(status), json.loads(errors), *rest)
 
 
 def _profile_row(profile: Profile) -> tuple[Any, ...]:

@@ -211,7 +211,7 @@ class TunerConformance(ABC):
         donor = self.run(self.started(), range(15))
         tuner, space = self.started(), self.search_space()
         data: list[dict[str, Any]] = [{"parameter": c, "value": {"default": score(c)}} for c in donor]
-        tuner.import_data([*data, {"parameter": {"unknown": 1}, "value": 1.0}])
+        tuner.import_data([*data, {"parameter": {"unknown": 1}, "value": 1.0}, {"value": 1.0}])
         for configuration in self.run(tuner, range(5)):
             assert self.fits(configuration, space)
 

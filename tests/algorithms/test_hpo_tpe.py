@@ -87,7 +87,7 @@ def test_the_test_function_is_branin():
 def test_tpe_beats_random_on_branin():
     """Z-10: 100 trials, 20 seeds, Wilcoxon."""
     smart = best_values(lambda seed: tpe(seed=seed), branin, 20, 100)
-    blind = best_values(lambda seed: tpe_random(seed), branin, 20, 100)
+    blind = best_values(tpe_random, branin, 20, 100)
     assert np.median(smart) - 0.3979 < (np.median(blind) - 0.3979) / 5
     assert stats.wilcoxon(smart, blind, alternative="less").pvalue < 0.01
 
@@ -143,14 +143,14 @@ def test_a_branch_is_learnt_from_the_trials_that_took_it():
 def test_small_randint_has_no_order_and_large_randint_has():
     """HPO-216: a value that is good says nothing about its neighbours, unless there are too many values to try."""
 
-    def spread_around_best(size):
+    def distance_from_best(size):
         tuner = tpe({"n": {"_type": "randint", "_value": [0, size]}})
-        data = [{"parameter": {"n": n}, "value": float(n != size // 2)} for n in range(0, size, max(1, size // 25))]
-        tuner.import_data([*data, {"parameter": {"n": size // 2}, "value": 0.0}])
-        found = np.array([tuner.get_suggestion()["n"] for _ in range(100)])
-        return np.mean(np.abs(found - size // 2) / size)
+        tried = range(0, size, size // 20)
+        tuner.import_data([{"parameter": {"n": n}, "value": abs(n - size // 2)} for n in tried])
+        return np.mean([abs(tuner.get_suggestion()["n"] - size // 2) / size for _ in range(100)])
 
-    assert spread_around_best(10_000) < 0.15 < spread_around_best(60)
+    assert distance_from_best(60) > 0.2  # of untried values, all alike
+    assert distance_from_best(10_000) < 0.1
 
 
 def test_a_huge_randint_costs_nothing():
@@ -231,7 +231,7 @@ def test_a_liar_spreads_a_batch_and_worse_lies_spread_it_more():
     lies = {lie: spread(parallel_optimize=True, constant_liar_type=lie) for lie in ("min", "mean", "max")}
     for lie, distances in lies.items():
         assert stats.wilcoxon(distances, off, alternative="greater").pvalue < 0.01, lie
-    assert lies["min"].mean() < lies["mean"].mean() <= lies["max"].mean()
+    assert lies["min"].mean() < lies["mean"].mean() < lies["max"].mean()
 
 
 @pytest.mark.parametrize("ending", ["result", "failure", "success without result"])
@@ -269,8 +269,9 @@ def test_imported_results_are_learnt_from():
     rng = np.random.default_rng(0)
     points = [{"x": float(x), "y": float(y)} for x, y in rng.uniform([-5, 0], [10, 15], (60, 2))]
     tuner = tpe()
-    tuner.import_data([{"parameter": point, "value": {"default": branin(point)}} for point in points])
-    assert np.median([branin(tuner.get_suggestion()) for _ in range(30)]) < 12
+    tuner.import_data([{"parameter": p, "value": {"default": abs(p["x"] - 2) + abs(p["y"] - 9)}} for p in points])
+    suggested = [tuner.get_suggestion() for _ in range(30)]
+    assert np.median([abs(c["x"] - 2) + abs(c["y"] - 9) for c in suggested]) < 3
 
 
 def test_imported_results_that_do_not_fit_are_skipped_with_a_warning(caplog):
@@ -293,8 +294,8 @@ def test_imported_results_that_do_not_fit_are_skipped_with_a_warning(caplog):
 def test_results_of_an_old_space_count_in_a_wider_one():
     tuner = tpe({"x": {"_type": "uniform", "_value": [0, 1]}})
     run(tuner, lambda c: (c["x"] - 0.2) ** 2, 40)
-    tuner.update_search_space({"x": {"_type": "uniform", "_value": [0, 2]}})
-    assert np.median([tuner.get_suggestion()["x"] for _ in range(30)]) == pytest.approx(0.2, abs=0.15)
+    tuner.update_search_space({"x": {"_type": "uniform", "_value": [0, 1.2]}})
+    assert np.mean([0.9 < tuner.get_suggestion()["x"] < 1 for _ in range(100)]) < 0.02  # known to be bad
 
 
 def test_a_custom_type_is_refused():

@@ -6,7 +6,14 @@ import sys
 
 import pytest
 
-from nni.config import ConfigError, load_search_space, validate
+from nni.config import (
+    ConfigError,
+    ExperimentConfig,
+    PlatformNotAvailableError,
+    check_available,
+    load_search_space,
+    validate,
+)
 
 SPACE = '{"x": {"_type": "uniform", "_value": [0, 1]}}'
 
@@ -177,3 +184,15 @@ def test_files_that_a_service_names_are_looked_at(refused, loaded, directory):
         f"trainingService.machineList[0].sshKeyFile: no such file: '{directory}/key'"
     ]
     validate(loaded(f"trainingService: {machine.replace('user: b', 'user: b, password: c')}"))
+
+
+@pytest.mark.parametrize("key", ["trialGpuNumber", "useAnnotation"])
+def test_what_this_version_cannot_do_is_refused_in_one_sentence(key: str):
+    config = ExperimentConfig("local")
+    config.trial_command, config.trial_concurrency = "true", 1
+    if key == "trialGpuNumber":
+        config.trial_gpu_number = 1
+    else:
+        config.use_annotation = True
+    with pytest.raises(PlatformNotAvailableError, match=f"{key}: .* not available in this version"):
+        check_available(config)

@@ -166,3 +166,35 @@ def test_every_page_of_the_site_is_in_its_menu():
     menu = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {page.relative_to(REPOSITORY / "docs").as_posix() for page in (REPOSITORY / "docs").rglob("*.md")}
     assert [page for page in sorted(pages) if f" {page}\n" not in menu] == []
+
+
+def test_every_command_of_nnictl_is_in_its_page():
+    import typer
+
+    from nni.tools.nnictl._app import app
+
+    page = (REPOSITORY / "docs" / "nnictl.md").read_text(encoding="utf-8")
+    root: Any = typer.main.get_command(app)
+    names = [
+        f"{name} {below}".strip()
+        for name, command in root.commands.items()
+        for below in getattr(command, "commands", [""])
+    ]
+    assert [name for name in names if f"nnictl {name}" not in page] == []
+
+
+def test_every_field_of_a_config_is_in_its_page():
+    from nni.config import json_schema
+
+    page = (REPOSITORY / "docs" / "experiment-config.md").read_text(encoding="utf-8")
+    fields = set(json_schema()["properties"]) - {"sharedStorage"}  # for services that are not available yet
+    assert sorted(field for field in fields if f"`{field}`" not in page) == []
+
+
+def test_every_algorithm_is_in_its_page():
+    from nni.algorithms import registry
+
+    pages = {kind: REPOSITORY / "docs" / f"{kind}s.md" for kind in ("tuner", "assessor")}
+    for algorithm in registry.algorithms():
+        if algorithm.source == "nni":
+            assert f"## {algorithm.name}" in pages[algorithm.kind].read_text(encoding="utf-8")

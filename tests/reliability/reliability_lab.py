@@ -296,6 +296,13 @@ class Lab:
                         return child.pid
         return None
 
+    def processes(self) -> list[psutil.Process]:
+        """Everything that the present manager started and that still is its child."""
+        assert self.manager is not None
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.manager.pid).children(recursive=True)
+        return []
+
     def trial_processes(self) -> list[int]:
         """Process ids of everything that works for a trial of this experiment."""
         return [process.pid for process in self._processes_of_trials()]

@@ -178,7 +178,17 @@ def test_export_can_be_imported(manager: Manager):
     assert json.loads(manager.get("/experiment/imported-data")[-1]) == exported[:1]
 
 
-@pytest.mark.parametrize("data", [{}, [1], [{"parameter": {}}], [{"parameter": 3, "value": 1}]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        [1],
+        [{"parameter": {}}],
+        [{"parameter": 3, "value": 1}],
+        [{"parameter": {"x": 0.1}, "value": 1}, {"parameter": {"xx": 0.1}, "value": 1}],
+        [{"parameter": {}, "value": 1}],
+    ],
+)
 def test_an_import_that_is_none_is_refused_with_its_place(manager: Manager, data: Any):
     answer = manager.client.post("/experiment/import-data", json=data)
     assert answer.status_code == 409
@@ -260,7 +270,7 @@ def test_a_custom_trial_is_refused_when_the_budget_is_used_up(manager: Manager):
         ("TRIAL_CONCURRENCY", {"maxTrialNumber": 3}, "trialConcurrency"),
         ("MAX_EXEC_DURATION", {"maxExperimentDuration": "5"}, "maxExperimentDuration"),
         ("MAX_TRIAL_NUM", {"maxTrialNumber": "many"}, "maxTrialNumber"),
-        ("SEARCH_SPACE", {"searchSpace": None}, "searchSpace"),
+        ("SEARCH_SPACE", {"searchSpace": None}, "search_space"),
         ("ODD", {"trialConcurrency": 1}, "ODD"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from nni.algorithms._validators import EnumerationValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
+from nni.algorithms.hpo._samples import samples
 from nni.common.errors import NoMoreTrialError
 from nni.search_space import Choice, SearchSpace, SearchSpaceError, json_key, parse
 
@@ -95,8 +96,8 @@ class BatchTuner(ReplayingTuner):
 
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """Leave out configurations whose results are given; each result stands for one occurrence in the list."""
-        for item in data:
-            self._leave_out(item["parameter"])
+        for _, parameter, _ in samples(data):
+            self._leave_out(parameter)
 
     def remember(self, parameter_id: int, parameters: Any) -> None:  # noqa: ARG002  (which trial it was is all one)
         """Leave out a configuration that was suggested before a restart."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from nni.algorithms._validators import EnumerationValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
+from nni.algorithms.hpo._samples import samples
 from nni.common.errors import NoMoreTrialError
 from nni.search_space import SearchSpace, configuration_index, nth_configuration, parse, require, space_size
 
@@ -80,8 +81,9 @@ class GridSearchTuner(ReplayingTuner):
 
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """Skip the points whose results are given (HPO-254); those that are not on the grid are ignored."""
-        known = sum(self._skip(item["parameter"]) for item in data)
-        self._done.extend(item["parameter"] for item in data)
+        configurations = [parameter for _, parameter, _ in samples(data)]
+        known = sum(self._skip(configuration) for configuration in configurations)
+        self._done.extend(configurations)
         _logger.info("%d of %d imported configurations are on the grid and will be skipped", known, len(data))
 
     def remember(self, parameter_id: int, parameters: Any) -> None:  # noqa: ARG002  (which trial it was is all one)

@@ -14,6 +14,7 @@ from nni.algorithms._class_args import ClassArgsError
 from nni.algorithms._validators import TpeValidator
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
+from nni.algorithms.hpo._samples import samples
 from nni.algorithms.hpo._tpe import Lie, TpeSampler
 from nni.search_space import TYPES, SearchSpace, SearchSpaceError, check_configuration, contains, parse, require, sample
 
@@ -188,16 +189,14 @@ class HyperoptTuner(ReplayingTuner):
 
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """Learn from ``{"parameter": ..., "value": ...}`` pairs; those that do not fit are skipped (HPO-452)."""
-        for number, item in enumerate(data):
+        for where, parameter, value in samples(data):
             try:
-                check_configuration(self._space, item["parameter"], f"data[{number}].parameter")
-                loss = self._sign * scalar(item["value"], f"data[{number}]")
+                check_configuration(self._space, parameter, f"{where}.parameter")
+                loss = self._sign * scalar(value, where)
             except (SearchSpaceError, MetricError) as error:
                 _logger.warning("import: skipped: %s", error)
-            except (KeyError, TypeError):
-                _logger.warning("import: skipped: data[%d] has no 'parameter' and 'value': %r", number, item)
             else:
-                self._learn(item["parameter"], loss)
+                self._learn(parameter, loss)
 
     def remember(self, parameter_id: int, parameters: Any) -> None:
         """Note that a trial is running."""

@@ -37,10 +37,11 @@ def create(
     foreground: Foreground = False,
 ) -> None:
     """Create an experiment and start it; it runs in the background until it is stopped."""
-    from nni.config import load
+    from nni.config import check_available, load
 
     experiment = load(config)
     experiment.validate()
+    check_available(experiment)
     canonical = experiment.canonical()
     from nni.experiment.launch import LaunchOptions
     from nni.experiment.launch import create as launch

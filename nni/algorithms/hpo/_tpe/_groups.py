@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from math import inf
 
@@ -16,6 +17,18 @@ LARGEST_UNORDERED_RANDINT = 64
 anything about it alone, and neighbours are taken to be alike, as in ``quniform``."""
 
 _FEW = 2048  # values for which kernels are worked out once each, instead of once per observation
+
+
+Place = tuple[int | None, int | None]  # the column of a choice and the index of its option; Nones at the top
+Members = dict[Place, list[Dimension]]
+
+
+def top_group(encoder: Encoder) -> Group:
+    """Return the group at the top of a space, with all others below it."""
+    members: Members = defaultdict(list)
+    for dimension in encoder.dimensions:
+        members[dimension.parent, dimension.parent_option].append(dimension)
+    return Group(encoder, members)
 
 
 class Group:
@@ -43,11 +56,12 @@ class Group:
         The groups below, by position of the choice and index of the option.
     """
 
-    def __init__(self, encoder: Encoder, parent: int | None = None, option: int | None = None) -> None:
-        own = [d for d in encoder.dimensions if (d.parent, d.parent_option) == (parent, option)]
+    def __init__(self, encoder: Encoder, members: Members, place: Place = (None, None)) -> None:
+        own = members.get(place, [])
         self.columns = np.array([d.index for d in own], dtype=np.intp)
         self.scale = encoder.scale.take(self.columns)
         self.categorical = [(i, d.size or 1) for i, d in enumerate(own) if is_unordered(d)]
+        self._integers = {i for i, d in enumerate(own) if d.kind is Kind.INTEGER}
         ordered = [i for i, d in enumerate(own) if not is_unordered(d)]
         self.numeric = np.array(ordered, dtype=np.intp)
         self.lower = self.scale.lower[self.numeric]
@@ -57,7 +71,7 @@ class Group:
         self.rows = Rows(len(own))
         self.losses = Losses()
         self.branches = {
-            (position, option): Group(encoder, d.index, option)
+            (position, option): Group(encoder, members, (d.index, option))
             for position, d in enumerate(own)
             for option in sorted(getattr(d.parameter, "branches", {}))
         }
@@ -66,6 +80,11 @@ class Group:
         scale = self.scale.take(position)
         steps = np.arange(scale.first, scale.last + 1)
         return scale.internal(np.clip(steps * scale.q, scale.low, scale.high))
+
+    def option(self, position: int, options: int, uniform: Floats) -> Floats:
+        """Turn uniform draws on [0, 1) into internal coordinates of options of an unordered dimension."""
+        numbers = np.floor(uniform * options)
+        return np.asarray((numbers + 0.5) / options if position in self._integers else numbers)
 
     def numbers_of(self, k: int, internal: Floats) -> NDArray[np.intp]:
         """Return which of :attr:`values_of` the k-th numeric dimension coordinates are."""

@@ -88,7 +88,7 @@ class KernelMixture:
         if group.numeric.size:
             rows[:, group.numeric] = self._draw_numbers(uniform[:, group.numeric], from_kernel, kernel)
         for (position, options), blur in zip(group.categorical, self._blur, strict=True):
-            rows[:, position] = np.floor(uniform[:, position] * options)
+            rows[:, position] = group.option(position, options, uniform[:, position])
             kept = rng.random(len(kernel)) >= blur
             rows[np.flatnonzero(from_kernel)[kept], position] = self._rows[kernel[kept], position]
         return group.scale.internal(group.scale.values(rows))

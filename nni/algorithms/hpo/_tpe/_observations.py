@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_right, insort
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,32 +29,23 @@ class Losses:
         insort(self._order, (loss, number))
         return number
 
-    def split(self, count: int) -> tuple[NDArray[np.bool_], float]:
-        """Tell good observations from bad.
-
-        Parameters
-        ----------
-        count
-            How many shall be good. Failures never are; of equal losses the earlier one is better.
-
-        Returns
-        -------
-        good
-            Mask over all observations, shape (n,).
-        threshold
-            The best of the bad losses, y* of Bergstra et al. 2011; infinity if there is none.
-        """
+    def good(self, count: int) -> NDArray[np.bool_]:
+        """Return a mask, shape (n,), of the ``count`` smallest losses; of equal ones the earlier, never a failure."""
         count = min(count, len(self) - self._failures)
         good = np.zeros(len(self), dtype=bool)
         good[[number for _, number in self._order[:count]]] = True
-        return good, self._order[count][0] if count < len(self) else math.inf
+        return good
 
-    def lie(self, kind: str) -> float:
-        """Return the ``min``, ``max`` or ``mean`` of the losses that are numbers; infinity if there is none."""
+    def share_up_to(self, kind: str) -> float:
+        """Return the share of losses that are no larger than their ``min``, ``mean`` or ``max``.
+
+        Of losses that are numbers; 1 if there is none.
+        """
         losses = [loss for loss, _ in self._order if math.isfinite(loss)]
         if not losses:
-            return math.inf
-        return {"min": losses[0], "max": losses[-1], "mean": math.fsum(losses) / len(losses)}[kind]
+            return 1.0
+        lie = {"min": losses[0], "max": losses[-1], "mean": math.fsum(losses) / len(losses)}[kind]
+        return bisect_right(losses, lie) / len(losses)
 
 
 class Rows:

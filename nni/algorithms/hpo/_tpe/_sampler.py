@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nni.algorithms.hpo._tpe._groups import Group
+from nni.algorithms.hpo._tpe._groups import Group, top_group
 from nni.algorithms.hpo._tpe._observations import Floats
 from nni.search_space import Encoder, SearchSpace, configuration_index, nth_configuration, sample, space_size
 
@@ -21,6 +21,7 @@ STARTUP = 10  # configurations from the prior before there is a model
 CANDIDATES = 24  # draws from l(x) of which the best is suggested
 GOOD_SHARE = 0.1  # gamma, the quantile of losses that are good …
 MOST_GOOD = 25  # … and the most there can be
+LEAST_LIE = 0.25  # of one observation, the weight of a running trial that is taken to be the best so far
 FULL_WEIGHT = 25  # the newest bad observations that count in full; older ones fade linearly (Bergstra et al. 2013)
 _REDRAWS = 100  # prior draws to look for an untried configuration
 _LARGEST_LISTED = 100_000  # spaces up to this size are listed to find one
@@ -34,17 +35,19 @@ class TpeSampler:
     suggested, which is the one with the largest expected improvement (eq. 15). The top of a nested space is decided
     first, then each branch that was taken, from the observations in which it was taken too.
 
-    Running trials count as bad observations if ``lie`` is given, and as good ones, too, if the lie is better than
-    y*. The first keeps others away from a place where a result is coming anyway (in a regression model, an
-    observation removes the uncertainty around it; a density ratio has none to remove); the second is the lie.
+    Constant liar: a running trial counts as one more bad observation, with a weight that says how bad the loss is that
+    it is taken to have: the share of losses so far that are no larger. In a regression model a lie, however good, also
+    removes the uncertainty at its place, which is what keeps the next trial away. A ratio of densities has no
+    uncertainty: there, a lie that counted as good would draw all others to the same place. Hence always bad, and
+    never less than a quarter of an observation.
 
     Parameters
     ----------
     space
         The space.
     lie
-        The loss that running trials are taken to have: the least, the largest or the mean so far; None to leave
-        running trials out. The mean is nearly always worse than y*, so that ``mean`` and ``max`` mostly do the same.
+        The loss that running trials are taken to have: the least, the largest or the mean so far, from the least to
+        the most explorative ``min``, ``mean``, ``max``; None to leave running trials out.
 
     References
     ----------
@@ -56,7 +59,7 @@ class TpeSampler:
         self._space = space
         self._size = space_size(space)
         self._encoder = Encoder(space)
-        self._top = Group(self._encoder)
+        self._top = top_group(self._encoder)
         self._lie = lie
         self._running: dict[Hashable, Floats] = {}
         self._tried: set[int] = set()  # numbers of configurations; of finite spaces only
@@ -116,14 +119,16 @@ class TpeSampler:
         from nni.algorithms.hpo._tpe._kernels import KernelMixture  # noqa: PLC0415  (scipy waits until it is needed)
 
         rows, losses = group.rows.all, group.losses
-        is_good, threshold = losses.split(min(math.ceil(GOOD_SHARE * len(losses)), MOST_GOOD))
-        good, bad = rows[is_good], rows[~is_good]
-        if self._lie is not None:
+        good = losses.good(min(math.ceil(GOOD_SHARE * len(losses)), MOST_GOOD))
+        bad, weights = rows[~good], _fading(len(losses) - int(good.sum()))
+        if self._lie is not None and self._running:
             running = self._running_in(group)
             bad = np.concatenate([bad, running])
-            if self._top.losses.lie(self._lie) < threshold:
-                good = np.concatenate([good, running])
-        return KernelMixture(group, good, np.ones(len(good))), KernelMixture(group, bad, _fading(len(bad)))
+            weights = np.append(weights, np.full(len(running), self._weight_of_lies(self._lie)))
+        return KernelMixture(group, rows[good], np.ones(int(good.sum()))), KernelMixture(group, bad, weights)
+
+    def _weight_of_lies(self, lie: Lie) -> float:
+        return max(LEAST_LIE, self._top.losses.share_up_to(lie))
 
     def _running_in(self, group: Group) -> Floats:
         active = [row[group.columns] for row in self._running.values() if group in self._top.active(row)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import json
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
+# An installed package has its bytecode; a checkout may not, where PYTHONDONTWRITEBYTECODE is set.
+compileall.compile_dir(Path(__file__).parent.parent / "nni", quiet=2)
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

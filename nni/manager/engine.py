@@ -226,6 +226,8 @@ class Engine:
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             if self.fault is None:
                 _logger.error("%s: cannot be written (%s); the experiment waits", self.store.path, error)
+                # The log's space is used again once its content is copied: that may be all that is needed.
+                self._spawn(asyncio.to_thread(self.store.checkpoint), "checkpoint")
             self.fault = f"{self.store.path}: cannot be written ({error}); free some space, it goes on by itself"
             self._on_change(set())
             self._loop.call_later(_RETRY, self._flush)
@@ -245,7 +247,7 @@ class Engine:
         for effect in effects:
             if isinstance(effect, ev.Submit):
                 self.handle(ev.TrialChanged(effect.trial.id, TrialStatus.SYS_CANCELED))
-            elif isinstance(effect, (ev.Cancel, ev.Warn, ev.Finish)):
+            elif isinstance(effect, (ev.Adopt, ev.Cancel, ev.Warn, ev.Finish)):
                 self._carry_out(effect)
 
     def _carry_out(self, effect: Instruction) -> None:

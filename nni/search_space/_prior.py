@@ -20,7 +20,7 @@ def log_prior(encoder: Encoder, rows: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         mass = np.log(np.where(normal, ndtr(upper) - ndtr(lower), upper - lower))
     density = np.where(normal, -0.5 * rows**2 - 0.5 * np.log(2 * np.pi), 0.0)
-    logs = np.where(_columns(encoder, Kind.REAL), density, mass)
+    logs = np.where(np.isnan(lower), density, mass)  # entries without a bin
     for dimension in encoder.dimensions:
         if dimension.kind is Kind.CATEGORICAL:
             logs[:, dimension.index] = -np.log(dimension.size or 1)
@@ -41,7 +41,3 @@ def from_unit(encoder: Encoder, rows: Floats) -> Floats:
     inside = np.clip(rows, 1e-12, 1 - 1e-12)
     clipped = np.clip(rows, encoder.scale.lower, encoder.scale.upper)
     return np.where(np.isinf(encoder.scale.upper), ndtri(inside), clipped)
-
-
-def _columns(encoder: Encoder, kind: Kind) -> np.ndarray:
-    return np.array([dimension.kind is kind for dimension in encoder.dimensions], dtype=bool)

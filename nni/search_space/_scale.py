@@ -19,6 +19,7 @@ from nni.search_space._parameters import Choice, Normal, Parameter, RandInt, Uni
 
 Floats = NDArray[np.float64]
 _HUGE = sys.float_info.max
+_EXACT = 2.0**52  # above it, k and k + 1/2 are the same number
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,19 @@ class Scale:
 
     def internal(self, values: Any) -> Floats:
         """Turn values into internal coordinates; a quantised log value of 0 stands in the middle of its half bin."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             positive = np.where((values == 0) & (self.log > 0), self.q / 4, values)
             latent = np.where(self.log > 0, np.log(np.where(self.log > 0, positive, 1.0)), values)
             return np.asarray(np.clip((latent - self.origin) / self.width, self.lower, self.upper))
 
     def edges(self, values: Any) -> tuple[Floats, Floats]:
-        """Return the internal coordinates between which draws are rounded to these values; NaN without a step."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        """Return the internal coordinates between which draws are rounded to these values.
+
+        NaN without a step, and for values so large that floating-point numbers no longer tell bins apart.
+        """
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             steps = np.clip(np.rint(values / self.q), self.first, self.last)
+            steps = np.where(np.abs(steps) < _EXACT, steps, np.nan)
             below = self._edge((steps - 0.5) * self.q)
             above = self._edge((steps + 0.5) * self.q)
         below = np.where(steps <= self.first, self.lower, below)

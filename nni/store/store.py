@@ -108,7 +108,7 @@ class Store:
     def close(self) -> None:
         """Close the database; the writer first moves everything into the one file, so that it can be copied."""
         if not self._read_only:
-            with contextlib.suppress(sqlite3.OperationalError):
+            with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 

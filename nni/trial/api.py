@@ -48,9 +48,9 @@ def get_current_parameter(tag: str | None = None) -> Any:
         The configuration, or the value under `tag`; None before the first :func:`get_next_parameter` and for a name
         that the configuration does not have (HPO-002).
     """
-    if tag is None or _current is None:
+    if tag is None:
         return _current
-    return _current.get(tag)
+    return _current.get(tag) if isinstance(_current, dict) else None
 
 
 def report_intermediate_result(metric: Any) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from nni.common import json
+from nni.trial.encoding import decoder, encoder
 from nni.trial.spool import Spool
 
 TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
@@ -48,6 +48,7 @@ class ExperimentSession:
         self._given = False
         self._sequence = {"PERIODICAL": 0, "FINAL": 0}
         self._spool: Spool | None = None
+        self._encode = encoder()
 
     def next_parameters(self) -> Any:
         """Return the parameters on the first call and None afterwards (PLT-182)."""
@@ -71,24 +72,23 @@ class ExperimentSession:
             "timestamp": time.time_ns() // 1_000_000,
             "value": value,
         }
-        self._spool.append(_to_json(record, value))
+        self._spool.append(self._to_json(record, value))
         self._sequence[kind] += 1
 
     def _read_configuration(self) -> dict[str, Any]:
         with open(os.path.join(self._directory, "parameter.cfg"), encoding="utf-8") as file:
-            configuration: dict[str, Any] = json.loads(file.read())
+            configuration: dict[str, Any] = decoder()(file.read())
         self._parameter_id = configuration["parameter_id"]
         return configuration
 
-
-def _to_json(record: dict[str, Any], value: Any) -> str:
-    try:
-        return json.dumps(record)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"a metric must be a number, or something JSON can carry (normally a dict with the key 'default'); "
-            f"got a {type(value).__name__}: {error}"
-        ) from None
+    def _to_json(self, record: dict[str, Any], value: Any) -> str:
+        try:
+            return self._encode(record)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(
+                f"a metric must be a number, or something JSON can carry (normally a dict with the key 'default'); "
+                f"got a {type(value).__name__}: {error}"
+            ) from None
 
 
 def open_session(environment: dict[str, str] | None = None) -> StandaloneSession | ExperimentSession:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 
 MAX_RECORD_BYTES = 1_000_000  # PLT-164
@@ -31,8 +30,7 @@ class Spool:
 
     def __init__(self, path: str, doorbell: str | None, ring: str) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        self._torn = False
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         self._doorbell = doorbell
         self._doorbell_file = -1
         self._ring = ring.encode() + b"\n"
@@ -53,15 +51,29 @@ class Spool:
                 f"the metric is {len(line):,} bytes as JSON, the limit is {MAX_RECORD_BYTES:,}: "
                 "report a summary and save large data under NNI_OUTPUT_DIR"
             )
-        if self._torn:  # what an earlier failure left behind must not swallow this record
-            line = b"\n" + line
-        self._write(line)
-        self._torn = False
+        self._lock(os.F_LOCK)
+        try:
+            self._write(line if self._ends_whole() else b"\n" + line)
+        finally:
+            self._lock(os.F_ULOCK)
         self._wake_manager()
+
+    def _lock(self, command: int) -> None:
+        """Keep other processes out: on a full disk a record is written in pieces, which must stay together."""
+        try:
+            os.lseek(self._file, 0, os.SEEK_SET)  # locks count from here
+            os.lockf(self._file, command, 0)
+        except OSError:  # a file system without locks: then one that also gets full may spoil a record
+            pass
+
+    def _ends_whole(self) -> bool:
+        """Whether nobody was killed, or gave up, in the middle of a record."""
+        size = os.lseek(self._file, 0, os.SEEK_END)
+        return size == 0 or os.pread(self._file, 1, size - 1) == b"\n"
 
     def _write(self, line: bytes) -> None:
         deadline = 0.0
-        while True:
+        while line:
             try:
                 line = line[os.write(self._file, line) :]
             except OSError as error:
@@ -72,9 +84,6 @@ class Spool:
                     message = "no space left to record a metric; free some space and run the trial again"
                     raise OSError(error.errno, message, self._path) from None
                 time.sleep(0.5)
-            if not line:
-                return
-            self._torn = True  # a short write: the rest follows, or the next record starts on a new line
 
     def _wake_manager(self) -> None:
         if self._doorbell is None:
@@ -89,5 +98,9 @@ class Spool:
 
 
 def _announce_full_disk(path: str) -> float:
-    sys.stderr.write(f"nni: no space left on device for {path}; waiting up to {_DISK_FULL_PATIENCE:.0f} s\n")
+    message = f"nni: no space left on device for {path}; waiting up to {_DISK_FULL_PATIENCE:.0f} s\n"
+    try:
+        os.write(2, message.encode())  # not sys.stderr, whose buffer would keep what cannot be written
+    except OSError:  # it is most likely on the same disk
+        pass
     return time.monotonic()

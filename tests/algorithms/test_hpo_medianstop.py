@@ -7,7 +7,7 @@ import math
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nni.algorithms.hpo.medianstop_assessor import MedianstopAssessor
@@ -94,6 +94,7 @@ def test_a_metric_that_cannot_be_read_names_the_trial():
         MedianstopAssessor().assess_trial("MoXrp", [{"acc": 1}])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.floats(-10, 10), min_size=1, max_size=6), min_size=1, max_size=8),
     st.lists(st.floats(-10, 10), min_size=1, max_size=8),

@@ -189,6 +189,26 @@ def test_nothing_but_failures_leaves_a_tuner_that_works(outcome):
         tuner.trial_end(number, success=outcome == "nan")
 
 
+ODD = {
+    "constant": {"_type": "uniform", "_value": [4, 4]},
+    "log constant": {"_type": "qloguniform", "_value": [4, 4, 3]},
+    "one value": {"_type": "quniform", "_value": [0, 0.4, 1]},
+    "one option": {"_type": "choice", "_value": ["only"]},
+    "tiny": {"_type": "uniform", "_value": [0, 5e-324]},
+    "wide": {"_type": "loguniform", "_value": [1e-300, 1e300]},
+    "endless": {"_type": "qlognormal", "_value": [600, 50, 0.5]},
+}
+
+
+@pytest.mark.parametrize("space", [{}, *({name: entry} for name, entry in ODD.items()), ODD])
+def test_odd_spaces_are_searched_like_any(space):
+    tuner = tpe(space)
+    for number in range(25):
+        configuration = tuner.generate_parameters(number)
+        assert contains(parse(space), configuration)
+        tuner.receive_trial_result(number, configuration, number % 5)
+
+
 # ------------------------------------------------------------------------------------------------ finite spaces
 
 

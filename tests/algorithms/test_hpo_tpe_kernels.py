@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from nni.algorithms.hpo._tpe._groups import top_group
 from nni.algorithms.hpo._tpe._kernels import KernelMixture
@@ -59,7 +59,7 @@ def test_densities_of_real_variables_integrate_to_one(kind, low, high, observed)
     encoder, group, kernels = mixture(kind, observed=observed)
     points = np.linspace(low, high, 20_001)[:, None]
     density = np.exp(kernels.log_ratio(points, group.edges(points)) + log_prior(encoder, points).ravel())
-    assert np.trapezoid(density, points.ravel()) == pytest.approx(1, abs=1e-3)
+    assert integrate.trapezoid(density, points.ravel()) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["choice", "branches", "randint", "quniform", "qloguniform", "qlognormal"])

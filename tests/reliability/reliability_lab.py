@@ -81,6 +81,16 @@ def report(kind, value):
 '''
 
 
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; a zombie that nobody has reaped does not."""
+    left = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+    return left
+
+
 class Lab:
     """One experiment in a directory of its own."""
 
@@ -275,8 +285,9 @@ class Lab:
         return self.directory / "trials" / str(trial["id"])
 
     def spool(self, trial: dict[str, Any]) -> list[dict[str, Any]]:
-        """The records in a trial's metric file."""
-        return [json.loads(line) for line in self.lines(self.trial_directory(trial) / ".nni" / "metrics")]
+        """The records in a trial's metric file; a line counts when its newline is there."""
+        path = self.trial_directory(trial) / ".nni" / "metrics"
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
     def database(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database itself."""

@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 
 import pytest
-from reliability_lab import Lab
+from reliability_lab import Lab, alive
 
 TRIAL = """
 import time, witness
@@ -161,4 +161,4 @@ def test_a_tuner_that_computes_long_does_not_keep_rest_from_answering(lab):
     assert lab.get("/summary")["waiting"] == "the tuner is computing"
     children = lab.processes()
     assert lab.stop() == 0
-    assert not any(child.is_running() for child in children)
+    assert alive(children) == []

@@ -10,7 +10,7 @@ import sys
 
 import psutil
 import pytest
-from reliability_lab import ENDED, Lab
+from reliability_lab import ENDED, Lab, alive
 
 # What each kind of trial does after it started; `ready` is written by whatever has to exist before the test goes on.
 KINDS = """
@@ -127,7 +127,7 @@ def test_stop_ends_trials_their_children_and_the_dispatcher(lab):
     trials, children = lab.trials(), lab.processes()
     assert lab.stop() == 0
     assert [group_of(lab, trial) for trial in trials] == [[], []]
-    assert not any(child.is_running() for child in children)
+    assert alive(children) == []
     assert lab.database("SELECT DISTINCT status FROM trial") == [("SYS_CANCELED",)]
     assert lab.database("SELECT status FROM profile") == [("STOPPED",)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nni.search_space import (
@@ -90,6 +90,7 @@ def test_quantised_values_are_recognised_by_their_bin():
     assert configuration_index(space, {"x": 0.3}) == configuration_index(space, {"x": 0.1 + 0.2}) == 3
 
 
+@settings(deadline=None)
 @given(
     st.floats(-100, 100),
     st.floats(0, 100),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -65,17 +65,20 @@ def column(name):
     return next(d for d in ENCODER.dimensions if d.name == name)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_configuration_survives_the_round_trip(seed):
     configuration = sample_many(SPACE, 1, np.random.default_rng(seed))[0]
     assert same(ENCODER.decode(ENCODER.encode([configuration]))[0], configuration)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-10, 10), min_size=len(ENCODER), max_size=len(ENCODER)))
 def test_any_numbers_decode_to_a_configuration_of_the_space(numbers):
     assert contains(SPACE, ENCODER.decode(np.array([numbers]))[0])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-10, 10), min_size=len(ENCODER), max_size=len(ENCODER)))
 def test_snapping_is_idempotent_and_is_what_decoding_rounds_to(numbers):
     snapped = ENCODER.snap(np.array([numbers]))

@@ -62,7 +62,7 @@ class Group:
         self.scale = encoder.scale.take(self.columns)
         self.categorical = [(i, d.size or 1) for i, d in enumerate(own) if is_unordered(d)]
         self._integers = {i for i, d in enumerate(own) if d.kind is Kind.INTEGER}
-        ordered = [i for i, d in enumerate(own) if not is_unordered(d)]
+        ordered = [i for i, d in enumerate(own) if not is_unordered(d) and d.lower < d.upper]  # not constants
         self.numeric = np.array(ordered, dtype=np.intp)
         self.lower = self.scale.lower[self.numeric]
         self.upper = self.scale.upper[self.numeric]

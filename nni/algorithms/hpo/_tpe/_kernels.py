@@ -68,7 +68,7 @@ class KernelMixture:
         return [share / (share + max(len(self._rows), 1)) for share in spread]
 
     def _bandwidths(self) -> Floats:
-        """Return one width per numeric dimension: Scott's rule on observations and prior (Scott 1992, eq. 6.42)."""
+        """Return one width per numeric dimension: Scott's rule (Scott 1992) on observations and prior."""
         group, k = self._group, len(self._rows)
         prior_variance = np.where(group.unbounded, 1.0, 1 / 12)
         middle = self._centres.mean(axis=0) if k else 0.0
@@ -97,7 +97,7 @@ class KernelMixture:
         group = self._group
         numbers = np.where(group.unbounded, ndtri(uniform), uniform)
         share = self._below[kernel] + uniform[from_kernel] * self._inside[kernel]
-        numbers[from_kernel] = self._centres[kernel] + self._widths * ndtri(share)
+        numbers[from_kernel] = self._centres[kernel] + self._widths * ndtri(np.clip(share, 0.0, 1.0))
         return np.asarray(np.clip(numbers, np.maximum(group.lower, -37), np.minimum(group.upper, 37)))
 
     def log_ratio(self, rows: Floats, edges: tuple[Floats, Floats]) -> Floats:

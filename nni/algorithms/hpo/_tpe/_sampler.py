@@ -22,7 +22,7 @@ CANDIDATES = 24  # draws from l(x) of which the best is suggested
 GOOD_SHARE = 0.1  # gamma, the quantile of losses that are good …
 MOST_GOOD = 25  # … and the most there can be
 LEAST_LIE = 0.25  # of one observation, the weight of a running trial that is taken to be the best so far
-FULL_WEIGHT = 25  # the newest bad observations that count in full; older ones fade linearly (Bergstra et al. 2013)
+FULL_WEIGHT = 25  # the newest bad observations that count in full; older ones fade linearly
 _REDRAWS = 100  # prior draws to look for an untried configuration
 _LARGEST_LISTED = 100_000  # spaces up to this size are listed to find one
 
@@ -32,7 +32,7 @@ class TpeSampler:
 
     The observations are split at the gamma quantile of the losses; l(x) is estimated from the good ones, g(x) from the
     others (failures are always among these), and of several draws from l(x) the one with the largest l(x) / g(x) is
-    suggested, which is the one with the largest expected improvement (eq. 15). The top of a nested space is decided
+    suggested, which is the one with the largest expected improvement. The top of a nested space is decided
     first, then each branch that was taken, from the observations in which it was taken too.
 
     Constant liar: a running trial counts as one more bad observation, with a weight that says how bad the loss is that
@@ -61,12 +61,13 @@ class TpeSampler:
         self._encoder = Encoder(space)
         self._top = top_group(self._encoder)
         self._lie = lie
-        self._running: dict[Hashable, Floats] = {}
+        self._running: dict[Hashable, dict[Group, Floats]] = {}
         self._tried: set[int] = set()  # numbers of configurations; of finite spaces only
 
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""
-        self._running[key] = self._encoder.encode([configuration])[0]
+        row = self._encoder.encode([configuration])[0]
+        self._running[key] = {group: row[group.columns] for group in self._top.active(row)}
         self._mark(configuration)
 
     def stop(self, key: Hashable) -> None:
@@ -131,7 +132,7 @@ class TpeSampler:
         return max(LEAST_LIE, self._top.losses.share_up_to(lie))
 
     def _running_in(self, group: Group) -> Floats:
-        active = [row[group.columns] for row in self._running.values() if group in self._top.active(row)]
+        active = [rows[group] for rows in self._running.values() if group in rows]
         return np.array(active).reshape(len(active), len(group.columns))
 
     # -------------------------------------------------------------------------------------------- repetitions

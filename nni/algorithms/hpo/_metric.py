@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
-from nni.common.errors import NniError
+from nni.utils import MetricError, extract_scalar_reward
 
-
-class MetricError(NniError, ValueError):
-    """A metric that no built-in algorithm can read (HPO-445)."""
+__all__ = ["MetricError", "scalar", "sign"]
 
 
 def scalar(value: Any, reporter: str) -> float:
-    """Return the number in a reported metric.
+    """Return the number in a reported metric; NaN and infinities are passed on.
 
     Parameters
     ----------
@@ -23,25 +19,15 @@ def scalar(value: Any, reporter: str) -> float:
     reporter
         Who reported it, for the error text: ``parameter 7``, ``trial MoXrp``.
 
-    Returns
-    -------
-    float
-        NaN and infinities are passed on; what they mean is the algorithm's to say.
-
     Raises
     ------
     MetricError
-        If there is no number in it.
+        If there is no number in it (HPO-445).
     """
-    number = value
-    if isinstance(value, Mapping):
-        if "default" not in value:
-            keys = ", ".join(repr(key) for key in value) or "none"
-            raise MetricError(f"{reporter}: a metric that is a dict needs the key 'default' (its keys: {keys})")
-        number = value["default"]
-    if not isinstance(number, Real) or isinstance(number, bool):
-        raise MetricError(f"{reporter}: expected a number or a dict with a number under 'default', got {value!r}")
-    return float(number)
+    try:
+        return extract_scalar_reward(value)
+    except MetricError as error:
+        raise MetricError(f"{reporter}: {error}") from None
 
 
 def sign(optimize_mode: str) -> float:

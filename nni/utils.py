@@ -133,7 +133,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _number(value: Any, expected: str) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise MetricError(f"{expected}, got an integer that is too large for one") from None
     raise MetricError(f"{expected}, got {value!r:.80}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -124,9 +125,12 @@ def _same(value: Any, allowed: Any) -> bool:
 def _is(value: Any, kind: type) -> bool:
     if kind not in (int, float):
         return isinstance(value, kind)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return kind is float or value == int(value)
+    if kind is int and isinstance(value, int):  # of any size
+        return True
+    is_finite = -sys.float_info.max <= value <= sys.float_info.max
+    return is_finite and (kind is float or value == int(value))
 
 
 def _interval(low: float, high: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from nni.algorithms._class_args import ClassArgsError, ClassArgsValidator
 from nni.common.errors import NniError
+from nni.search_space import SearchSpaceError, parse
 
 __all__ = [
     "Algorithm",
@@ -24,6 +25,7 @@ __all__ = [
     "find",
     "load_class",
     "names",
+    "search_space_faults",
     "validate_class_args",
 ]
 
@@ -102,8 +104,8 @@ _BUILTINS = (
         bound_args={"algorithm_name": "random_search"},
         launch_defaults=_MAXIMIZE,
     ),
-    _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "EnumerationValidator"),
-    _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "EnumerationValidator"),
+    _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "GridSearchValidator"),
+    _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "BatchValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "MedianstopValidator"),
 )
 
@@ -179,12 +181,37 @@ def validate_class_args(name: str, class_args: Mapping[str, Any] | None, kind: K
         If an argument is unknown, missing or wrong. A validator of the user's may raise anything (HPO-390).
     """
     algorithm = find(name, kind)
-    if not isinstance(class_args or {}, Mapping) or not all(isinstance(key, str) for key in class_args or {}):
-        raise ClassArgsError("", f"expected an object of named arguments, got {class_args!r}")
-    if algorithm.validator_path is None:
-        return
-    validator: ClassArgsValidator = _load(algorithm.validator_path, f"the validator of {algorithm.name}", None)()
-    validator.validate_class_args(**(class_args or {}))
+    given = {} if class_args is None else class_args
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise ClassArgsError("", f"expected an object of named arguments, got {given!r}")
+    _validator(algorithm).validate_class_args(**given)
+
+
+def search_space_faults(raw: Any, name: str | None = None, kind: Kind | None = None) -> list[SearchSpaceError]:
+    """Return why an algorithm cannot search a space: the first fault of each variable at the top.
+
+    Parameters
+    ----------
+    raw
+        The search space as users write it.
+    name, kind
+        As in :func:`find`; without a name, what is no search space for any of the built-in algorithms.
+    """
+    check = getattr(_validator(find(name, kind)), "validate_search_space", None) if name else None
+
+    def fault(part: Any) -> SearchSpaceError | None:
+        try:
+            space = parse(part, allow_custom=bool(name) and check is None)
+            if check is not None:
+                check(space)
+        except SearchSpaceError as error:
+            return error
+        return None
+
+    if (first := fault(raw)) is None:
+        return []
+    variables = raw.items() if isinstance(raw, Mapping) else ()
+    return [found for key, entry in variables if (found := fault({key: entry}))] or [first]
 
 
 def load_class(name: str, kind: Kind | None = None) -> Any:
@@ -208,6 +235,13 @@ def create(name: str, class_args: Mapping[str, Any] | None = None, kind: Kind | 
 def _table() -> dict[str, Algorithm]:
     """Return every algorithm by name. The one place that knows where algorithms come from."""
     return {algorithm.name: algorithm for algorithm in _BUILTINS}
+
+
+def _validator(algorithm: Algorithm) -> ClassArgsValidator:
+    if algorithm.validator_path is None:
+        return ClassArgsValidator()
+    validator: ClassArgsValidator = _load(algorithm.validator_path, f"the validator of {algorithm.name}", None)()
+    return validator
 
 
 def _load(path: str, what: str, extra: str | None) -> Any:

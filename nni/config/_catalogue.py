@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nni.common.errors import NniError
-from nni.config._errors import Fault, KeyPath
+from nni.config._errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +53,13 @@ def is_built_in(kind: Kind, algorithm: _AlgorithmConfig) -> bool:
         return False
 
 
-def search_space_fault(space: Any) -> tuple[KeyPath, str] | None:
-    """Return where and what the first fault of a search space is; the path is within the space."""
-    from nni.search_space import SearchSpaceError, parse  # noqa: PLC0415  # only for a start
+def search_space_faults(space: Any, name: str | None = None, kind: Kind | None = None) -> Iterator[Fault]:
+    """Yield why one of NNI's own algorithms (or any) cannot search a space (HPO-086); paths are within the space."""
+    from nni.algorithms import registry  # noqa: PLC0415  # only for a start
 
-    try:
-        parse(space)
-    except SearchSpaceError as error:
+    for error in registry.search_space_faults(space, name, kind):
         parts = _PATH_PART.findall(error.path)
-        return tuple(int(index) if index else name for index, name in parts[1:]), error.problem
-    return None
+        yield Fault(tuple(int(index) if index else name for index, name in parts[1:]), error.problem)
 
 
 def _argument_fault(error: NniError) -> Fault:

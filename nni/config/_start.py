@@ -108,18 +108,21 @@ def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
     except ConfigError as error:
         yield from (Fault(("searchSpaceFile",), str(fault)) for fault in error.faults)
         return
-    if _is_space_checked(config) and (found := _catalogue.search_space_fault(space)):
-        path, problem = found
+    for fault in _space_faults(config, space):
         if config.search_space is not None:
-            yield Fault(("searchSpace", *path), problem)
+            yield Fault(("searchSpace", *fault.path), fault.message)
         else:
-            yield Fault(("searchSpaceFile",), str(Fault(path, problem, str(config.search_space_file))))
+            yield Fault(("searchSpaceFile",), str(Fault(fault.path, fault.message, str(config.search_space_file))))
 
 
-def _is_space_checked(config: ExperimentConfig) -> bool:
-    """Say whether the search space has the documented form; that of a custom algorithm is its own affair."""
-    chosen = [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
-    return all(_catalogue.is_built_in(kind, algorithm) for kind, algorithm in chosen)
+def _space_faults(config: ExperimentConfig, space: Any) -> Iterator[Fault]:
+    """Yield what is wrong with a search space; what a custom algorithm takes is its own affair (HPO-057)."""
+    searching = [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
+    if not searching:
+        yield from _catalogue.search_space_faults(space)
+    for kind, algorithm in searching:
+        if _catalogue.is_built_in(kind, algorithm):
+            yield from _catalogue.search_space_faults(space, algorithm.name, kind)
 
 
 def _space_in(file: Path) -> Any:
@@ -133,6 +136,8 @@ def _space_in(file: Path) -> Any:
         raise ConfigError(Fault((), f"not valid JSON: {_json_problem(error.msg)}", place)) from None
     except RecursionError:
         raise ConfigError(Fault((), "is nested too deeply", str(file))) from None
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise ConfigError(Fault((), f"cannot be read: {error}", str(file))) from None
 
 
 def _json_problem(problem: str) -> str:

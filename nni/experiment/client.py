@@ -96,14 +96,15 @@ class NniClient:
         )
 
     @classmethod
-    def of(cls, entry: RegistryEntry) -> NniClient:
-        """Return a client of a running experiment of the registry."""
+    def of(cls, entry: RegistryEntry, *, timeout: float = 60.0) -> NniClient:
+        """Return a client of a running experiment of the registry; ``timeout`` as in the constructor."""
         if entry.port is None:
             raise NoAnswerError(
                 f"the port of experiment {entry.id} is not known, because the list of experiments was lost; "
                 f"nnictl stop {entry.id} and nnictl resume {entry.id} bring it back"
             )
-        return cls(entry.port, host=_host(entry.urls), url_prefix=entry.url_prefix, token=_token(entry.urls))
+        host, token = _host(entry.urls), _token(entry.urls)
+        return cls(entry.port, host=host, url_prefix=entry.url_prefix, token=token, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

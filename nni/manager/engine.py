@@ -26,6 +26,7 @@ from nni.training_service import Adoption, TrainingService, TrialForm, TrialJobD
 _logger = logging.getLogger("nni.manager")
 _TICK = 5.0  # seconds between looks at the clock when no deadline is nearer
 _LOG_BYTES = 8 * 1024 * 1024  # size of the write-ahead log from which on it is copied into the database
+_SYNC = 1.0  # seconds between syncs of a store that is written to
 _RETRY = 2.0  # seconds between attempts to write to a disk that refused
 _TRANSIENT = {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
@@ -82,6 +83,7 @@ class Engine:
         self._changed: set[str] = set()
         self._effects: list[Instruction] = []
         self._flush_due = False
+        self._sync_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: list[asyncio.Future[None]] = []
@@ -96,8 +98,8 @@ class Engine:
         self.service.add_trial_job_status_listener(self._trial_changed)
         self.service.add_trial_job_metric_listener(self._metrics_read)
         self._spawn(self.service.run(), "training service")
-        waiting = [trial.id for trial in unfinished or [] if trial.status is TrialStatus.WAITING]
-        under_way = frozenset(identifier for identifier in waiting if self.service.was_started(identifier))
+        ages = {trial.id: self.service.seconds_since_start(trial.id) for trial in unfinished or []}
+        under_way = {identifier: age for identifier, age in ages.items() if age is not None}
         self.handle(ev.Started(unfinished or [], under_way))
 
     async def stop(self) -> None:
@@ -236,7 +238,15 @@ class Engine:
             _logger.warning("%s can be written again; the experiment goes on", self.store.path)
             self.fault = None
         self._batch = Batch()
+        if not self._sync_due:
+            self._sync_due = True
+            self._loop.call_later(_SYNC, self._sync)
         return True
+
+    def _sync(self) -> None:
+        """Have the operating system write out what was committed: bounds what a power cut can take."""
+        self._sync_due = False
+        self._spawn(asyncio.to_thread(self.store.sync), "syncing the store")
 
     def _stop_unwritten(self) -> None:
         """End trials although the disk does not take the decision: whoever stops an experiment wants it to stop.

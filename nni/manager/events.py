@@ -26,12 +26,12 @@ class Moment(NamedTuple):
 class Started:
     """The manager begins, with the unfinished trials it found in the store.
 
-    `under_way` are the ids of those that the training service started though the store does not say so: the former
-    manager died in between.
+    `under_way` holds the ids of those that the training service knows to have started, with the seconds for which
+    they have been running. It may be ahead of the store, if the former manager died in between.
     """
 
     unfinished: list[Trial] = field(default_factory=list)
-    under_way: frozenset[str] = frozenset()
+    under_way: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,12 +121,13 @@ class ExperimentState:
         profile.errors = []
         profile.status = ExperimentStatus.INITIALIZED
         self.active = {trial.id: trial for trial in event.unfinished}
-        waits = {t.id for t in event.unfinished if t.status is TrialStatus.WAITING} - event.under_way
+        waits = {t.id for t in event.unfinished if t.status is TrialStatus.WAITING} - event.under_way.keys()
         running = [trial for trial in event.unfinished if trial.id not in waits]
         self._queue.extend(trial.id for trial in event.unfinished if trial.id in waits)
         self._submitted = {trial.id for trial in running}
         for trial in running:
-            self._set_deadline(trial, moment, ran=max(0, moment.wall - (trial.start_time or moment.wall)) / 1000)
+            by_wall = max(0, moment.wall - (trial.start_time or moment.wall)) / 1000
+            self._set_deadline(trial, moment, ran=event.under_way.get(trial.id, by_wall))
         found = [ev.Adopt(running)] if running else []
         stops = [Cancel(trial.id, _is_early(trial.stopping)) for trial in running if trial.stopping]
         return [SaveProfile(), ev.StartDispatcher(), *found, *stops, *self._end_unstarted(moment)]

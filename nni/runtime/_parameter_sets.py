@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from nni.common.json import plain
+from nni.common.plain import plain
 from nni.runtime._failure import AlgorithmError
 from nni.runtime.protocol import CommandType, send
 

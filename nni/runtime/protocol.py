@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from nni.common.errors import NniError
-from nni.common.json import plain
+from nni.common.plain import plain
 
 __all__ = [
     "CommandType",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,13 +14,14 @@ from nni.search_space._json_key import json_key
 if TYPE_CHECKING:
     from nni.search_space._space import SearchSpace
 
+_LARGEST = sys.float_info.max
 _EDGE = 1e-9  # a bin thinner than this share of q holds nothing but rounding noise
 _ON_GRID = 1e-6  # how far, as a share of q, a value may be off the grid and still be meant (HPO-053)
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a JSON value is a finite number; ``true`` and ``false`` are not (HPO-457)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a JSON value is a number that a float can hold; ``true`` and ``false`` are not (HPO-457)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,10 @@ class _Quantised(Parameter):
         assert self.q is not None
         if not is_number(value):
             return None
-        k = round(value / self.q)
+        steps = value / self.q
+        if math.isinf(steps):  # there are no floats so large, so no bins
+            return None
+        k = round(steps)
         if self.first_bin is not None and self.last_bin is not None:
             k = min(max(k, self.first_bin), self.last_bin)
         return k if abs(self.value_of_bin(k) - value) <= _ON_GRID * self.q else None

@@ -1,7 +1,7 @@
 """The store of one experiment: a SQLite database with one writer, the manager.
 
-Durability: write-ahead log, ``synchronous=NORMAL``. A commit survives the death of any process; after a power cut the
-database is intact, and what its last moments lost is read again from the trials' metric files.
+Durability: write-ahead log, ``synchronous=NORMAL``. A commit survives the death of any process at once, and a power cut
+from the next :meth:`Store.sync` on (the manager calls it every second); the database stays intact either way.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ class Store:
         """Number of the newest commit; every trial row carries that of its last change."""
 
     def _check(self) -> None:
-        with contextlib.closing(self._connect_to("ro")) as connection:
+        log = self.path.with_name(self.path.name + "-wal")
+        # Without a log SQLite would make one, and leave it behind.
+        mode = "ro" if log.exists() else "ro&immutable=1"
+        with contextlib.closing(self._connect_to(mode)) as connection:
             check(connection, self.path)
 
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
@@ -151,6 +154,15 @@ class Store:
             return self.path.with_name(self.path.name + "-wal").stat().st_size
         except FileNotFoundError:
             return 0
+
+    def sync(self) -> None:
+        """Have everything committed so far survive a power cut; slow, so call it in a thread of its own."""
+        with contextlib.suppress(FileNotFoundError):  # no log: everything is in the database file already
+            log = os.open(self.path.with_name(self.path.name + "-wal"), os.O_RDONLY)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database file; slow (it syncs), so call it in a thread of its own.

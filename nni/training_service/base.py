@@ -125,14 +125,15 @@ class TrainingService(ABC):
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Start a trial, or queue it until there is room; raises ``OSError`` when it cannot even be prepared."""
 
-    def was_started(self, trial_job_id: str) -> bool:
-        """Whether a trial runs or ran though the manager that submitted it died before it heard so.
+    def seconds_since_start(self, trial_job_id: str) -> float | None:
+        """Return for how long a trial of a former manager has been running; None if it never started.
 
-        Asked before :meth:`adopt_trial_jobs`; those are adopted with the running ones. A service that cannot know
-        says False, and finds out when the trial is submitted again.
+        Asked before :meth:`adopt_trial_jobs`. It makes the time limit of an adopted trial independent of the wall
+        clock, and tells of a trial whose manager died before it could record that it had started. A service that
+        cannot know says None: then the wall clock counts, and a trial is found when it is submitted again.
         """
         del trial_job_id
-        return False
+        return None
 
     @abstractmethod
     async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:

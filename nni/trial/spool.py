@@ -99,7 +99,7 @@ class Spool:
 
 def _announce_full_disk(path: str) -> float:
     message = f"nni: no space left on device for {path}; waiting up to {_DISK_FULL_PATIENCE:.0f} s\n"
-    try:
+    try:  # noqa: SIM105  (contextlib would cost every trial an import)
         os.write(2, message.encode())  # not sys.stderr, whose buffer would keep what cannot be written
     except OSError:  # it is most likely on the same disk
         pass

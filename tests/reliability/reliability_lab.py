@@ -25,7 +25,7 @@ _DEADLINE = 120.0  # seconds; generous, because it only decides when a test that
 
 # A tuner that suggests what a file says, and writes down everything it is told. Each line carries the id of its
 # process, so that what one dispatcher was told can be told apart from what the next one was.
-RECORDER = '''
+RECORDER = """
 import json, os
 from pathlib import Path
 import nni
@@ -56,10 +56,10 @@ class Recorder(Tuner):
 
     def trial_end(self, parameter_id, success, **kwargs):
         note("end", id=parameter_id, success=success)
-'''
+"""
 
 # What trials of these tests import: reports that are also written to a file of the test's own, after they were made.
-WITNESS = '''
+WITNESS = """
 import json, os, time
 import nni
 
@@ -78,7 +78,7 @@ def report(kind, value):
     (nni.report_final_result if kind == "FINAL" else nni.report_intermediate_result)(value)
     note("reports", kind, _next[kind], value, time.time())
     _next[kind] += 1
-'''
+"""
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:

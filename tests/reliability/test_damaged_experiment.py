@@ -10,10 +10,17 @@ import sqlite3
 import pytest
 from reliability_lab import Lab
 
-from nni.experiment.launch import LaunchError, LaunchOptions, create
+from nni.common.errors import NniError
+from nni.experiment.launch import LaunchOptions, create
 from nni.store.registry import ExperimentRegistry
 
-TRIAL = "import witness\nwitness.start()\nfor i in range(50): witness.report('PERIODICAL', i)\nwitness.report('FINAL', 1)\n"
+TRIAL = """
+import witness
+witness.start()
+for step in range(50):
+    witness.report("PERIODICAL", step)
+witness.report("FINAL", 1)
+"""
 
 
 def contents(lab: Lab) -> dict[str, str]:
@@ -21,11 +28,6 @@ def contents(lab: Lab) -> dict[str, str]:
     names = ("nni.sqlite", "nni.sqlite-wal")
     paths = [lab.directory / "db" / name for name in names]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.exists()}
-
-
-@pytest.fixture(scope="module")
-def _ports():
-    return set()
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def test_the_launcher_refuses_a_taken_port_and_leaves_no_experiment(lab):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(LaunchError, match=str(port)):
+        with pytest.raises(NniError, match=f"{port} is in use"):
             create(lab.config(), LaunchOptions(port=port))
     assert list(ExperimentRegistry().entries()) == []
     assert not lab.directory.parent.exists()

@@ -80,7 +80,9 @@ def test_a_full_disk_is_told_loses_nothing_and_the_experiment_goes_on_by_itself(
     assert "free some space, it goes on by itself" in answer["errors"][-1]
     assert summary["status"] == "ERROR"
     assert "full" in summary["waiting"]
-    assert "full" in lab.refused("PUT", "/experiment?update_type=TRIAL_CONCURRENCY", {"params": {"trialConcurrency": 1}})
+    assert "full" in lab.refused(
+        "PUT", "/experiment?update_type=TRIAL_CONCURRENCY", {"params": {"trialConcurrency": 1}}
+    )
     assert len(lab.trials()) >= 3, "reading goes on"
     intact(lab)
     disk.free()

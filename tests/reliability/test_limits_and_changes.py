@@ -100,10 +100,10 @@ def test_a_lower_concurrency_lets_trials_finish_and_a_higher_one_acts_at_once(la
     lab.update("TRIAL_CONCURRENCY", trialConcurrency=1)
     first = lab.trials()[0]
     lab.ask("DELETE", f"/trial-jobs/{first['id']}")
-    lab.wait(lambda: counts(lab) == {"RUNNING": 2, "USER_CANCELED": 1}, "one to be killed and none to take its place")
+    lab.wait(lambda: counts(lab)["USER_CANCELED"] == 1, "one to be killed")
+    assert counts(lab)["RUNNING"] == 2, "none takes its place"
     lab.update("TRIAL_CONCURRENCY", trialConcurrency=4)
     lab.wait(lambda: counts(lab)["RUNNING"] == 4, "four at a time")
-    assert max(trial["sequence"] for trial in lab.trials()) == 4
 
 
 @pytest.mark.slow
@@ -178,7 +178,7 @@ def test_a_tuner_that_has_no_more_ends_the_experiment(lab):
 @pytest.mark.slow
 def test_a_trial_finds_its_surroundings_as_documented(lab):
     """PLT-165 … PLT-178, PLT-412, HPO-027, HPO-028."""
-    lab.write("trial.py", "import os, json, witness\nwitness.start()\nprint(json.dumps(dict(os.environ)))\nprint(os.getcwd())\n")
+    lab.write("trial.py", "import json, os\nprint(json.dumps(dict(os.environ)))\nprint(os.getcwd())\n")
     lab.start(maxTrialNumber=1, trialGpuNumber=0)
     (trial,) = lab.wait_for_end()
     directory = lab.trial_directory(trial)

@@ -122,3 +122,24 @@ def test_a_running_experiment_whose_rest_does_not_answer_is_an_error(add_running
     add_running("egchD4qy", free_port)
     assert run(["trial", "ls"]) == 1
     assert f"no experiment answers on port {free_port}" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_named_with_the_reason(capsys, tmp_path):
+    assert run(["config", "schema", "--output", str(tmp_path / "none" / "schema.json")]) == 1
+    assert capsys.readouterr().err == f"ERROR: {tmp_path}/none/schema.json: No such file or directory\n"
+
+
+def test_a_stopped_experiment_has_no_port_in_the_list(add_stopped, capsys):
+    add_stopped("egchD4qy", 8081)
+    assert run(["experiment", "list", "--all"]) == 0
+    assert "8081" not in capsys.readouterr().out
+
+
+def test_a_lost_manager_is_explained(add_stopped, capsys):
+    add_stopped("aaaa1111")
+    add_stopped("bbbb2222", end_time=1_700_000_060_000)
+    for command in ("status", "show"):
+        assert run(["experiment", command, "aaaa1111"]) == 0
+        assert "nnictl resume aaaa1111" in capsys.readouterr().err
+        assert run(["experiment", command, "bbbb2222"]) == 0
+        assert capsys.readouterr().err == ""

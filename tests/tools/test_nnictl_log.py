@@ -97,3 +97,12 @@ def test_an_unknown_trial_names_similar_ones(add_stopped, capsys):
     (entry.directory / "trials" / "nrbb2").mkdir(parents=True)
     assert run(["log", "trial", "-T", "nrbb3"]) == 1
     assert "did you mean nrbb2" in capsys.readouterr().err
+
+
+def test_an_empty_log_says_where_more_is(logs, capsys):
+    (logs.directory / "log" / "nnictl_stderr.log").write_text("")
+    assert run(["log", "stderr"]) == 0
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "is empty" in output.err
+    assert "nnimanager.log" in output.err

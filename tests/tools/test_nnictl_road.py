@@ -83,14 +83,14 @@ You can use these commands to get more information about the experiment
 PROGRAM = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
 
 
-def nnictl(*arguments: str, code: int = 0) -> str:
-    """Run nnictl as a process of its own, as a shell does, and return what it prints."""
+def nnictl(*arguments: str, code: int = 0, stream: str = "") -> str:
+    """Run nnictl as a process of its own, as a shell does, and return what it prints, an error if it fails."""
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=120
     )
     assert result.returncode == code, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
-    return result.stdout if code == 0 else result.stderr
+    return str(getattr(result, stream or ("stdout" if code == 0 else "stderr")))
 
 
 @pytest.fixture
@@ -194,6 +194,7 @@ def test_a_killed_manager_is_shown_stopped_and_resume_takes_its_trials_over(writ
     wait_for(lambda: ExperimentRegistry().get(entry.id).status == "STOPPED", "STOPPED")
     assert "nnictl resume" in nnictl("trial", "ls", entry.id, code=1)
     assert {process.pid for process in processes_of(entry.directory)} <= trials
+    assert "killed or crashed" in nnictl("experiment", "status", entry.id, stream="stderr")
 
     nnictl("resume", entry.id, "--port", str(free_port))
     wait_for(lambda: status() == "DONE", "DONE")
@@ -237,6 +238,19 @@ def test_a_trial_is_killed_by_its_id(write_config, free_port):
     nnictl("trial", "kill", "-T", trial)
     wait_for(lambda: json.loads(nnictl("trial", "ls", "--json"))[0]["status"] == "USER_CANCELED", "USER_CANCELED")
     assert "nosuch" in nnictl("trial", "kill", "-T", "nosuch", code=1)
+    swapped = trial[:3] + trial[:2]
+    assert f"did you mean {trial}" in nnictl("trial", "kill", "-T", swapped, code=1)
+
+
+def test_a_failed_trial_says_why_where_one_looks_first(write_config, free_port):
+    path = Path(write_config())
+    (path.parent / "trial.py").write_text("raise SystemExit('no data in /nowhere')")
+    nnictl("create", "-c", str(path), "-p", str(free_port))
+    wait_for(lambda: status() == "DONE", "DONE")
+    shown = nnictl("experiment", "show")
+    assert "failed (exit code 1): no data in /nowhere; see" in " ".join(shown.split())
+    assert "Because" in shown
+    assert "no data in /nowhere" in nnictl("trial", "ls", stream="stderr")
 
 
 def test_foreground_prints_the_log_and_ctrl_c_stops_the_experiment(write_config, free_port):

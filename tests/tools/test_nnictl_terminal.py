@@ -1,4 +1,4 @@
-"""What is shown when a person watches: in a real terminal, the live status of ``--foreground`` and of ``run()``."""
+"""What is shown when a person watches, in a real terminal: ``--foreground``, ``run()``, ``top``."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def folder(home):
     return home
 
 
-def watch(command, folder, until: str | None = None) -> str:
-    """Run a command in a terminal and return what it wrote there; Ctrl-C once a text has appeared."""
+def watch(command, folder, until: str | None = None, key: bytes | None = None) -> str:
+    """Run a command in a terminal and return what it wrote there; a key, or Ctrl-C, once a text has appeared."""
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(command, cwd=folder, stdin=slave, stdout=slave, stderr=slave, env=environment)
@@ -70,7 +70,7 @@ def watch(command, folder, until: str | None = None) -> str:
             break
         seen += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", chunk.decode(errors="replace"))
         if until is not None and until in seen:
-            process.send_signal(signal.SIGINT)
+            os.write(master, key) if key else process.send_signal(signal.SIGINT)
             until = None
     os.close(master)
     assert process.wait(60) == 0, seen
@@ -90,3 +90,31 @@ def test_foreground_shows_log_and_live_status_until_ctrl_c(folder, free_port):
     assert re.search(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO", seen)
     assert re.search(r"best 2\.5 \(\w{5}\)", seen)
     assert "Stopping experiment, please wait..." in seen
+
+
+@pytest.fixture
+def experiment(folder, free_port):
+    """A real experiment of three trials; its id."""
+    command = [sys.executable, "-c", NNICTL, "create", "-c", "config.yml", "-p", str(free_port)]
+    banner = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+    (found,) = re.findall(r"The experiment id is (\w+)", banner)
+    yield found
+    subprocess.run([sys.executable, "-c", NNICTL, "stop", "--all"], capture_output=True, check=True, timeout=90)
+
+
+@pytest.mark.parametrize("key", [None, b"q"], ids=["Ctrl-C", "q"])
+def test_top_follows_an_experiment_until_it_is_left(folder, experiment, key):
+    seen = watch([sys.executable, "-c", NNICTL, "top", "-t", "0.2"], folder, until="3/3", key=key)
+    assert "1 experiment running" in seen
+    assert experiment in seen
+    assert re.search(r"[012]/3", seen)
+    assert "maxTrialNumber (3) is reached" in seen
+
+
+def test_top_of_an_experiment_ends_when_it_is_stopped(folder, experiment):
+    command = [sys.executable, "-c", NNICTL, "top", experiment[:6], "-t", "0.2"]
+    stop = f"sleep 2; exec {sys.executable} -c {NNICTL!r} stop"
+    stopping = subprocess.Popen(["bash", "-c", stop], stdout=subprocess.DEVNULL, start_new_session=True)
+    seen = watch(command, folder)
+    assert stopping.wait(90) == 0
+    assert f"Experiment {experiment} is not running any more" in seen

@@ -6,22 +6,11 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
-from nni.algorithms._validators import EnumerationValidator
+from nni.algorithms._validators import BatchValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
 from nni.common.errors import NoMoreTrialError
-from nni.search_space import Choice, SearchSpace, SearchSpaceError, json_key, parse
-
-_KEY = "combine_params"
-_FORM = f'{{"{_KEY}": {{"_type": "choice", "_value": [{{...}}, {{...}}]}}}}'
-
-
-def _unfit(space: SearchSpace) -> SearchSpaceError:
-    for parameter in space.values():
-        if parameter.name != _KEY or parameter.type != "choice":
-            problem = f"BatchTuner does not support variable {parameter.name!r} of type {parameter.type}"
-            return SearchSpaceError(parameter.path, f"{problem}; it takes only {_FORM}")
-    return SearchSpaceError(space.path, f"BatchTuner takes only {_FORM}")
+from nni.search_space import Choice, SearchSpaceError, json_key, parse
 
 
 class BatchTuner(ReplayingTuner):
@@ -41,7 +30,7 @@ class BatchTuner(ReplayingTuner):
     """
 
     def __init__(self, *, optimize_mode: str = "maximize") -> None:
-        EnumerationValidator().validate_class_args(optimize_mode=optimize_mode)
+        BatchValidator().validate_class_args(optimize_mode=optimize_mode)
         self._waiting: list[Any] = []
         self._position = 0
         self._done: Counter[Hashable] = Counter()  # how often each configuration was suggested or imported
@@ -50,13 +39,9 @@ class BatchTuner(ReplayingTuner):
     def is_valid(self, search_space: dict[str, Any]) -> list[Any] | None:
         """Return the configurations of a search space, or None if it is not of the batch form (HPO-241)."""
         try:
-            space = parse(search_space)
+            return self._candidates(search_space)
         except SearchSpaceError:
             return None
-        parameter = space.get(_KEY)
-        if len(space) != 1 or not isinstance(parameter, Choice):
-            return None
-        return list(parameter.options)
 
     def update_search_space(self, search_space: dict[str, Any]) -> None:
         """Take the list; of a changed one (HPO-059), what was tried already is not tried again.
@@ -66,10 +51,7 @@ class BatchTuner(ReplayingTuner):
         SearchSpaceError
             If the space is not of the batch form (HPO-240).
         """
-        candidates = self.is_valid(search_space)
-        if candidates is None:
-            raise _unfit(parse(search_space))  # a malformed space says itself what is wrong with it
-        self._waiting, self._position = candidates, 0
+        self._waiting, self._position = self._candidates(search_space), 0
         self._left_out = self._done.copy()
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:  # noqa: ARG002  (HPO-111)
@@ -102,6 +84,11 @@ class BatchTuner(ReplayingTuner):
     def remember(self, parameter_id: int, parameters: Any) -> None:  # noqa: ARG002  (which trial it was is all one)
         """Leave out a configuration that was suggested before a restart."""
         self._leave_out(parameters)
+
+    def _candidates(self, search_space: dict[str, Any]) -> list[Any]:
+        space = parse(search_space)
+        BatchValidator().validate_search_space(space)
+        return [option for choice in space.values() if isinstance(choice, Choice) for option in choice.options]
 
     def _leave_out(self, configuration: Any) -> None:
         self._done[json_key(configuration)] += 1

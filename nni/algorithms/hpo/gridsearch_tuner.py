@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from nni.algorithms._validators import EnumerationValidator
+from nni.algorithms._validators import GridSearchValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
 from nni.common.errors import NoMoreTrialError
-from nni.search_space import SearchSpace, configuration_index, nth_configuration, parse, require, space_size
+from nni.search_space import SearchSpace, configuration_index, nth_configuration, parse, space_size
 
 _logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class GridSearchTuner(ReplayingTuner):
     """
 
     def __init__(self, *, optimize_mode: str = "maximize") -> None:
-        EnumerationValidator().validate_class_args(optimize_mode=optimize_mode)
+        GridSearchValidator().validate_class_args(optimize_mode=optimize_mode)
         self._space = SearchSpace({})
         self._size = 0
         self._next = 0
@@ -51,7 +51,7 @@ class GridSearchTuner(ReplayingTuner):
             If the space has a variable of another type (HPO-250).
         """
         space = parse(search_space)
-        require(space, ("choice", "quniform", "randint"), "GridSearch")
+        GridSearchValidator().validate_search_space(space)
         self._space, self._size = space, space_size(space) or 0
         self._next = 0
         self._ahead = set()

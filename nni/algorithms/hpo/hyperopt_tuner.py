@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from nni.algorithms._class_args import ClassArgsError
-from nni.algorithms._validators import TpeValidator
+from nni.algorithms._validators import RandomValidator, TpeValidator
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
 from nni.algorithms.hpo._tpe import Lie, TpeSampler
-from nni.search_space import TYPES, SearchSpace, SearchSpaceError, check_configuration, contains, parse, require, sample
+from nni.search_space import SearchSpace, SearchSpaceError, check_configuration, contains, parse, sample
 
 _logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class HyperoptTuner(ReplayingTuner):
             If the space is malformed or has a type of a custom tuner's.
         """
         space = parse(search_space)
-        require(space, TYPES, "TPE" if self._is_tpe else "Random")
+        (TpeValidator if self._is_tpe else RandomValidator)().validate_search_space(space)
         self._space = space
         self._sampler = self._new_sampler()
         for configuration, loss in self._results:

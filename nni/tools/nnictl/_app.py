@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nni.common.errors import NniError
-from nni.tools.nnictl import _config, _create, _experiment, _log, _output, _stop, _trial
+from nni.tools.nnictl import _config, _create, _experiment, _log, _output, _stop, _top, _trial
 
 app = typer.Typer(
     name="nnictl",
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command()(_create.create)
 app.command()(_create.resume)
 app.command()(_stop.stop)
+app.command()(_top.top)
 app.add_typer(_experiment.app, name="experiment")
 app.add_typer(_trial.app, name="trial")
 app.add_typer(_log.app, name="log")
@@ -60,6 +61,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 1
     except OSError as error:
         # Disk full, no permission, no such file: the surroundings' fault, not a bug (PLT-191).
-        _output.error(f"{type(error).__name__}: {error}")
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _output.error(f"{where}{error.strerror or error}")
         return 1
     return 0

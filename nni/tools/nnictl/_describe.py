@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nni.experiment.data import default_metric
-from nni.tools.nnictl import _output
+from nni.tools.nnictl import _failure, _output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nni.store.registry import RegistryEntry
 
 _MEDIUM, _WIDE = 100, 120
+_LONGEST = 800
+_NO_MORE = ("NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
 _FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
 
 
@@ -35,16 +37,21 @@ def experiments(entries: Iterable[RegistryEntry], width: int) -> Table:
     for entry in entries:
         live = entry.status != "STOPPED"
         took = _output.span(entry.start_time, entry.end_time) if live or entry.end_time else None
-        row: list[str | Text] = [entry.id, _giving_way(entry.name or "-"), _output.status(entry.status)]
+        row: list[str | Text] = [entry.id, giving_way(entry.name or "-"), _output.status(entry.status)]
         row += [entry.platform] if width >= _MEDIUM else []
-        row += [str(entry.port or "-"), _output.moment(entry.start_time), _output.duration(took)]
+        row += [str((live and entry.port) or "-"), _output.moment(entry.start_time), _output.duration(took)]
         if width >= _WIDE:
-            row += [escape(next(iter(entry.urls), "-")) if live else "-", _giving_way(_short(entry.directory))]
+            row += [escape(next(iter(entry.urls), "-")) if live else "-", giving_way(_short(entry.directory))]
         table.add_row(*row)
     return table
 
 
-def experiment(entry: RegistryEntry, summary: ExperimentSummary | None, revision: int | None) -> Table:
+def experiment(
+    entry: RegistryEntry,
+    summary: ExperimentSummary | None = None,
+    revision: int | None = None,
+    failed: TrialRow | None = None,
+) -> Table:
     """Return the table of ``experiment show``; an experiment without a manager has only what the registry knows."""
     from rich.markup import escape
     from rich.table import Table
@@ -56,6 +63,8 @@ def experiment(entry: RegistryEntry, summary: ExperimentSummary | None, revision
     facts["Status"] = _output.status(summary["status"] if summary else entry.status)
     if summary:
         facts |= _live_facts(summary)
+    if failed:
+        facts["Failure"] = escape(_failure.reason(failed))
     facts["Started"] = _output.moment(entry.start_time)
     if entry.end_time:
         facts["Ended"] = _output.moment(entry.end_time)
@@ -73,14 +82,14 @@ def _live_facts(summary: ExperimentSummary) -> dict[str, str]:
     from rich.markup import escape
 
     limit = summary["maxExperimentDuration"]
-    facts = {"Error": escape("; ".join(summary["errors"]))} if summary["errors"] else {}
-    facts["Trials"] = f"{_done(summary)}   {_counts(summary['counts'])}"
+    facts = {"Error": escape("\n".join(dict.fromkeys(summary["errors"])))} if summary["errors"] else {}
+    if summary["waiting"] and not summary["errors"]:
+        facts["Because" if summary["status"] in _NO_MORE else "Waiting"] = escape(summary["waiting"])
+    facts["Trials"] = f"{done(summary)}   {_counts(summary['counts'])}"
     facts["Duration"] = _output.duration(summary["execDuration"]) + (f" of {_output.duration(limit)}" if limit else "")
     facts["Concurrency"] = str(summary["trialConcurrency"])
     if summary["tuner"]:
         facts["Tuner"] = f"{escape(str(summary['tuner']))} ({summary['optimizeMode']})"
-    if summary["waiting"] and not summary["errors"]:
-        facts["Waiting"] = escape(summary["waiting"])
     best = summary["best"]
     if best:
         metric = _output.number(default_metric(best["value"]))
@@ -91,7 +100,7 @@ def _live_facts(summary: ExperimentSummary) -> dict[str, str]:
 def one_line(summary: ExperimentSummary) -> str:
     """Return the live status: state, progress, best so far, time."""
     best = summary["best"]
-    parts = [_output.status(summary["status"]), f"trials {_done(summary)}"]
+    parts = [_output.status(summary["status"]), f"trials {done(summary)}"]
     parts.append(f"running {summary['counts'].get('RUNNING', 0)}")
     if best:
         parts.append(f"best {_output.number(default_metric(best['value']))} ({best['id']})")
@@ -117,19 +126,21 @@ def trials(rows: Iterable[TrialRow], width: int) -> Table:
             _output.moment(row["startTime"]),
             _output.duration(_output.span(row["startTime"], row["endTime"])),
             _output.number(default_metric(row["value"])),
-            _giving_way(parameters(row["parameters"])) if width < _WIDE else escape(parameters(row["parameters"])),
+            giving_way(parameters(row["parameters"])) if width < _WIDE else escape(parameters(row["parameters"])),
         )
     return table
 
 
 def parameters(values: Any) -> str:
-    """Write a parameter set on one line."""
-    if not isinstance(values, dict):
-        return json.dumps(values)
-    return ", ".join(f"{name}={_output.number(value)}" for name, value in values.items())
+    """Write a parameter set on one line, as much of it as a person may want to read; JSON output has all of it."""
+    if isinstance(values, dict):
+        text = ", ".join(f"{name}={_output.number(value)}" for name, value in values.items())
+    else:
+        text = json.dumps(values)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _giving_way(text: str) -> Text:
+def giving_way(text: str) -> Text:
     """Return a cell that is cut to what is left when the other columns have what they need."""
     from rich.text import Text
 
@@ -142,9 +153,14 @@ def _short(directory: Path) -> str:
     return str(Path("~") / directory.relative_to(home)) if home in directory.parents else str(directory)
 
 
-def _done(summary: ExperimentSummary) -> str:
-    done = sum(summary["counts"].get(status, 0) for status in _FINISHED)
-    return f"{done}/{summary['maxTrialNumber'] or '∞'}"
+def done(summary: ExperimentSummary) -> str:
+    """Write how many trials have ended, of how many."""
+    return f"{ended(summary)}/{summary['maxTrialNumber'] or '∞'}"
+
+
+def ended(summary: ExperimentSummary) -> int:
+    """Return how many trials have ended."""
+    return sum(summary["counts"].get(status, 0) for status in _FINISHED)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

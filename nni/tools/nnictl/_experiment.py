@@ -59,10 +59,11 @@ def show(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None
 
     with NniClient.of(entry) as client:
         profile, summary = client.profile(), client.summary()
+        failed = client.trials(status="FAILED", order="-sequence", limit=1) if summary["counts"].get("FAILED") else []
     if as_json:
         _output.print_json({**profile, "status": summary["status"], "errors": summary["errors"]})
     else:
-        _output.console().print(_describe.experiment(entry, summary, profile["revision"]))
+        _output.console().print(_describe.experiment(entry, summary, profile["revision"], *failed))
 
 
 def _show_stopped(entry: RegistryEntry, *, as_json: bool) -> None:
@@ -71,7 +72,16 @@ def _show_stopped(entry: RegistryEntry, *, as_json: bool) -> None:
     if as_json:
         _output.print_json(entry.to_json())
     else:
-        _output.console().print(_describe.experiment(entry, None, None))
+        _output.console().print(_describe.experiment(entry))
+        _tell_of_lost_manager(entry)
+
+
+def _tell_of_lost_manager(entry: RegistryEntry) -> None:
+    """Explain an experiment that nobody stopped and that does not run."""
+    if not is_running(entry) and entry.end_time is None:
+        _output.notice(
+            f"its manager was killed or crashed; to go on, with its trials if they run: nnictl resume {entry.id}"
+        )
 
 
 @app.command("status")
@@ -88,6 +98,7 @@ def status(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> No
         _output.print_json({"status": name, "errors": errors})
         return
     _output.console().print(_output.status(name))
+    _tell_of_lost_manager(entry)
     for text in errors:
         _output.error(text)
 

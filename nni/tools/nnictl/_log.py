@@ -88,6 +88,8 @@ def _show(name: str, experiment_id: str | None, head: int | None, tail: int | No
         _copy(path, head, tail)
     except FileNotFoundError:
         raise LogError(f"{path} does not exist; was the experiment's directory moved?") from None
+    if path.stat().st_size == 0:
+        _output.notice(f"{path} is empty; what the manager did is in {path.with_name('nnimanager.log')}")
 
 
 def _copy(path: Path, head: int | None, tail: int | None) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nni.tools.nnictl import _output
-from nni.tools.nnictl._resolve import AsJson, ExperimentId, running_experiment
+from nni.tools.nnictl._resolve import AsJson, ExperimentId, SelectionError, running_experiment
+
+if TYPE_CHECKING:
+    from nni.experiment.data import TrialRow
 
 app = typer.Typer(help="List and kill trials.", no_args_is_help=True)
 
@@ -29,7 +33,7 @@ def list_trials(
         raise typer.BadParameter("give --head or --tail, not both")
     entry = running_experiment(experiment_id)
     from nni.experiment.client import NniClient
-    from nni.tools.nnictl import _describe
+    from nni.tools.nnictl import _describe, _failure
 
     with NniClient.of(entry) as client:
         if head is not None or tail is not None:
@@ -41,6 +45,9 @@ def list_trials(
         return
     console = _output.console()
     console.print(_describe.trials(rows, console.width))
+    failed = [row for row in rows if row["status"] == "FAILED"]
+    if failed:
+        _output.notice(_failure.reason(failed[-1]))
 
 
 @app.command("kill")
@@ -50,8 +57,22 @@ def kill(
 ) -> None:
     """Cancel a waiting or running trial."""
     entry = running_experiment(experiment_id, may_guess=False)
-    from nni.experiment.client import NniClient
+    from nni.experiment.client import ApiError, NniClient
 
     with NniClient.of(entry) as client:
-        client.kill_trial(trial_id)
+        try:
+            client.kill_trial(trial_id)
+        except ApiError as refusal:
+            if refusal.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise SelectionError(_no_such_trial(trial_id, entry.id, client.trials())) from None
     _output.info(f"Killed trial {trial_id} of experiment {entry.id}")
+
+
+def _no_such_trial(trial_id: str, experiment_id: str, trials: list[TrialRow]) -> str:
+    import difflib
+
+    under_way = [trial["id"] for trial in trials if trial["status"] in {"WAITING", "RUNNING", "UNKNOWN"}]
+    near = difflib.get_close_matches(trial_id, [trial["id"] for trial in trials], n=3, cutoff=0.4)
+    offer = f"did you mean {' or '.join(near)}?" if near else f"under way: {', '.join(under_way) or 'none'}"
+    return f"experiment {experiment_id} has no trial {trial_id!r}; {offer}"

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,17 @@ def is_launcher(pid: int, files: TrialFiles) -> bool:
         return str(files.script) in process.cmdline() or process.environ().get("NNI_SYS_DIR") == str(files.directory)
     except psutil.Error:
         return False
+
+
+def age(pid: int) -> float:
+    """Return for how many seconds a process has been running; 0 when it is gone.
+
+    Both times are of the wall clock as it is now: one that was set meanwhile makes no difference.
+    """
+    try:
+        return max(0.0, time.time() - psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
 
 
 def _open_pidfd(pid: int) -> int | None:

@@ -24,7 +24,7 @@ from nni.training_service.base import (
     TrialJobMetric,
 )
 from nni.training_service.local.doorbell import Doorbell
-from nni.training_service.local.process import TrialProcess, is_launcher, spawn
+from nni.training_service.local.process import TrialProcess, age, is_launcher, spawn
 from nni.training_service.local.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles, render
 from nni.training_service.local.spool_reader import SpoolReader
 
@@ -120,9 +120,13 @@ class LocalTrainingService(TrainingService):
             raise
         return job.detail
 
-    def was_started(self, trial_job_id: str) -> bool:
-        """Whether the trial's launcher left its mark on the disk."""
-        return TrialFiles(self._trials / trial_job_id).read_claim() is not None
+    def seconds_since_start(self, trial_job_id: str) -> float | None:
+        """Return the age of the trial's launcher; 0 when it has ended, None when it never started."""
+        files = TrialFiles(self._trials / trial_job_id)
+        pid = files.read_claim()
+        if pid is None:
+            return None
+        return age(pid) if is_launcher(pid, files) else 0.0
 
     async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
         """Refuse: one trial takes one configuration."""

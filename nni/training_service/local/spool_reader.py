@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_EXCERPT = 200  # bytes shown of a line that is too long to be a metric
 _CHUNK = 256 * 1024  # about ten milliseconds of parsing: the event loop stays responsive under a flood
 
 
@@ -26,6 +27,8 @@ class SpoolReader:
         if end == 0 and len(data) == _CHUNK:  # one line longer than the chunk
             data = self._read_bytes(8 * _CHUNK)
             end = data.rfind(b"\n") + 1
+            if end == 0 and len(data) == 8 * _CHUNK:  # twice as long as the longest metric
+                return self._skip_line(data[:_EXCERPT])
         place = self.offset
         lines = []
         for line in data[:end].split(b"\n")[:-1]:
@@ -33,6 +36,17 @@ class SpoolReader:
             place += len(line) + 1
         self.offset = place
         return lines
+
+    def _skip_line(self, excerpt: bytes) -> list[tuple[int, bytes]]:
+        """Go on behind a line that no trial reported; only its beginning is handed over."""
+        start = place = self.offset
+        while chunk := os.pread(self._file, 8 * _CHUNK, place):
+            end = chunk.find(b"\n")
+            if end >= 0:
+                self.offset = place + end + 1
+                return [(start, excerpt)]
+            place += len(chunk)
+        return []
 
     def _read_bytes(self, size: int) -> bytes:
         if self._file < 0:

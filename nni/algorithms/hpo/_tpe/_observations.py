@@ -52,7 +52,7 @@ class Rows:
     """A growing array of rows."""
 
     def __init__(self, columns: int) -> None:
-        self._rows = np.empty((16, columns))
+        self._rows: Floats = np.empty((16, columns))
         self._length = 0
 
     def add(self, row: Floats) -> None:

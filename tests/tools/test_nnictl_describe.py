@@ -1,0 +1,50 @@
+"""Experiments and trials in words: what a person can still read."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from nni.store.registry import RegistryEntry
+from nni.tools.nnictl import _describe
+
+SUMMARY = {
+    "status": "ERROR",
+    "errors": ["no such class", "no such class", "the dispatcher ended"],
+    "waiting": None,
+    "counts": {"SUCCEEDED": 2},
+    "maxTrialNumber": 4,
+    "execDuration": 1.0,
+    "maxExperimentDuration": None,
+    "trialConcurrency": 1,
+    "tuner": "TPE",
+    "optimizeMode": "maximize",
+    "best": None,
+}
+
+
+def shown(tmp_path, **changes) -> str:
+    console = Console(width=80, no_color=True)
+    with console.capture() as capture:
+        console.print(_describe.experiment(RegistryEntry("egchD4qy", tmp_path), {**SUMMARY, **changes}, 1))
+    return capture.get()
+
+
+def test_each_error_stands_once_on_its_own_line(tmp_path):
+    lines = [line.split() for line in shown(tmp_path).splitlines()]
+    assert ["Error", "no", "such", "class"] in lines
+    assert ["the", "dispatcher", "ended"] in lines
+    assert sum("such" in line for line in lines) == 1
+
+
+def test_what_ends_an_experiment_is_no_waiting(tmp_path):
+    reason = "maxTrialNumber (4) is reached"
+    assert f"Because      {reason}" in shown(tmp_path, status="DONE", errors=[], waiting=reason)
+    reason = "the tuner is computing"
+    assert f"Waiting      {reason}" in shown(tmp_path, status="RUNNING", errors=[], waiting=reason)
+
+
+def test_huge_configurations_do_not_flood_the_terminal():
+    text = _describe.parameters({f"x{number}": "v" * 100 for number in range(1000)})
+    assert len(text) < 1000
+    assert text.endswith("…")
+    assert _describe.parameters({"x": 0.25, "kind": "a"}) == "x=0.25, kind=a"

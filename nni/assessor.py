@@ -20,9 +20,9 @@ class Assessor:
     last call for that trial; it may have grown by several results at once (HPO-135).
 
     After a restart, each succeeded trial's whole history is shown to :meth:`assess_trial` once more before its
-    :meth:`trial_end`. A subclass that judges slowly may define ``replay(self, events)`` instead: it gets dicts, in order,
-    with ``kind`` (``intermediate`` with ``sequence`` and ``value``, or ``end`` with the trial's status as ``event``),
-    ``trial_job_id`` and ``parameter_id`` (HPO-413).
+    :meth:`trial_end`. A subclass that judges slowly may define ``replay(self, events)`` instead: it gets dicts, in the
+    order of what happened, with ``kind`` (``intermediate`` with ``sequence`` and ``value``, or ``end`` with the trial's
+    status as ``event``), ``trial_job_id`` and ``parameter_id`` (HPO-413).
     """
 
     def assess_trial(self, trial_job_id: str, trial_history: list[Any]) -> AssessResult:

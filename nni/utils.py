@@ -87,8 +87,8 @@ def merge_parameter(base_params: Base, override_params: dict[str, Any] | None) -
         If a name is unknown to `base_params`; the text names the nearest ones.
     TypeError
         If a value has another type than the default it replaces. A default of None takes anything, an integer
-        serves where a float is expected, and a whole float such as 32.0 (``quniform``) becomes an int where an int is
-        expected. After an error nothing has been changed.
+        serves where a float is expected, a whole float such as 32.0 (``quniform``) becomes an int where an int is
+        expected, and a list a tuple, which JSON does not know. After an error nothing has been changed.
 
     Examples
     --------
@@ -100,6 +100,8 @@ def merge_parameter(base_params: Base, override_params: dict[str, Any] | None) -
     current: Any = base_params if isinstance(base_params, dict) else getattr(base_params, "__dict__", None)
     if current is None:
         raise TypeError(f"base_params: expected a namespace or a dict, got a {type(base_params).__name__}")
+    if not isinstance(override_params, dict):
+        raise TypeError(f"override_params: expected a dict or None, got a {type(override_params).__name__}")
     merged = {name: _merged(name, value, current) for name, value in override_params.items()}
     current.update(merged)
     return base_params
@@ -115,6 +117,8 @@ def _merged(name: str, value: Any, current: dict[str, Any]) -> Any:
         return float(value)
     if type(default) is int and type(value) is float and value.is_integer():
         return int(value)
+    if type(default) is tuple and type(value) is list:
+        return tuple(value)
     raise TypeError(
         f"override_params[{name!r}]: expected {type(default).__name__} as in base_params ({default!r:.60}), "
         f"got {type(value).__name__} ({value!r:.60})"

@@ -37,7 +37,14 @@ class TestMergeParameter:
 
     @pytest.mark.parametrize(
         ("default", "value", "merged"),
-        [(1.0, 2, 2.0), (32, 64.0, 64), (None, "anything", "anything"), (True, False, False), ("a", "b", "b")],
+        [
+            (1.0, 2, 2.0),
+            (32, 64.0, 64),
+            (None, "anything", "anything"),
+            (True, False, False),
+            ("a", "b", "b"),
+            ((1,), [2, 3], (2, 3)),
+        ],
     )
     def test_numbers_take_the_type_of_the_default(self, default, value, merged):
         result = merge_parameter({"x": default}, {"x": value})["x"]
@@ -56,6 +63,10 @@ class TestMergeParameter:
         with pytest.raises(TypeError):
             merge_parameter(base, {"lr": 0.5, "n": "many"})
         assert base == {"lr": 0.1, "n": 1}
+
+    def test_what_to_merge_must_be_a_dict(self):
+        with pytest.raises(TypeError, match="override_params: expected a dict or None, got a list"):
+            merge_parameter({"lr": 0.1}, [1])
 
     def test_base_must_be_a_namespace_or_a_dict(self):
         with pytest.raises(TypeError, match="expected a namespace or a dict, got a list"):
@@ -82,6 +93,7 @@ class TestExtractScalarReward:
             ("0.9", "expected a number or a dict with the key 'default', got '0.9'"),
             (True, "got True"),
             (None, "got None"),
+            (10**400, "an integer that is too large"),
         ],
     )
     def test_anything_else_is_refused(self, value, says):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nni.config._adl import AdlCheckpointConfig, AdlConfig, AdlNfsConfig
     from nni.config._aml import AmlConfig
     from nni.config._dlc import DlcConfig
+    from nni.config._dlts import DltsConfig
     from nni.config._frameworkcontroller import (
         FrameworkAttemptCompletionPolicy,
         FrameworkControllerConfig,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         FrameworkControllerStorageConfig,
     )
     from nni.config._kubeflow import KubeflowConfig, KubeflowRoleConfig, KubeflowStorageConfig
+    from nni.config._legacy_write import current_yaml
     from nni.config._load import load, save
     from nni.config._openpai import OpenpaiConfig
     from nni.config._remote import RemoteConfig, RemoteMachineConfig
@@ -44,6 +46,7 @@ __all__ = [
     "ConfigError",
     "CustomAlgorithmConfig",
     "DlcConfig",
+    "DltsConfig",
     "ExperimentConfig",
     "Fault",
     "FrameworkAttemptCompletionPolicy",
@@ -62,6 +65,7 @@ __all__ = [
     "SharedStorageConfig",
     "TrainingServiceConfig",
     "check_available",
+    "current_yaml",
     "json_schema",
     "key_path_text",
     "load",
@@ -78,6 +82,7 @@ _LATER = {
     "AdlNfsConfig": "_adl",
     "AmlConfig": "_aml",
     "DlcConfig": "_dlc",
+    "DltsConfig": "_dlts",
     "FrameworkAttemptCompletionPolicy": "_frameworkcontroller",
     "FrameworkControllerConfig": "_frameworkcontroller",
     "FrameworkControllerRoleConfig": "_frameworkcontroller",
@@ -89,6 +94,7 @@ _LATER = {
     "RemoteConfig": "_remote",
     "RemoteMachineConfig": "_remote",
     "check_available": "_start",
+    "current_yaml": "_legacy_write",
     "json_schema": "_schema",
     "load": "_load",
     "load_search_space": "_start",

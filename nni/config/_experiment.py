@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from nni.config._legacy_convert import Conversion
+
 Result = TypeVar("Result")
 LogLevel = Literal["trace", "debug", "info", "warning", "error", "fatal"]
 
@@ -88,8 +90,17 @@ class ExperimentConfig(ConfigModel):
     advisor: _AlgorithmConfig | None = optional("The advisor: tuner and assessor in one; instead of them.", {})
     training_service: TrainingServiceField = required("Where trials run; a list for several.", "{platform: local}")
     shared_storage: SharedStorageField | None = optional("Storage that this and the training machines mount.")
+    include_intermediate_results: bool | None = optional(
+        "Whether the last intermediate result of a trial that the assessor stops is given to the tuner as its final "
+        "one; from configurations of NNI 1.x."
+    )
+    multi_thread: bool | None = optional(
+        "Whether the dispatcher has a thread for each command; from configurations of NNI 1.x."
+    )
 
     _place: Callable[[tuple[str | int, ...]], str] | None = PrivateAttr(None)
+    _origin: Conversion | None = PrivateAttr(None)
+    """What this was made of, if it comes from a configuration in the schema of NNI 1.x."""
 
     def __init__(self, training_service_platform: str | Sequence[str] | None = None, **fields: Any) -> None:
         platform = training_service_platform
@@ -121,6 +132,8 @@ class ExperimentConfig(ConfigModel):
         config, faults = read(cls, data, directory)
         if faults:
             raise ConfigError(faults)
+        if config._origin is not None:
+            config._origin.warn()
         return config
 
     def canonical(self) -> dict[str, Any]:
@@ -179,6 +192,11 @@ class ExperimentConfig(ConfigModel):
         is_untouched = isinstance(value, _AlgorithmConfig) and not value._written()  # noqa: SLF001  # of the same family
         return super()._is_written(name) and not is_untouched
 
+    def _is_needed(self, name: str) -> bool:
+        # A template of FrameworkController has the commands in it (PLT-295).
+        has_template = any(getattr(service, "config_path", None) is not None for service in self.training_services)
+        return name != "trial_command" or not has_template
+
     def _faults(self) -> Iterator[Fault]:
         return _rules.faults(self)
 
@@ -190,7 +208,11 @@ class ExperimentConfig(ConfigModel):
 
     def _located(self, faults: list[Fault]) -> ConfigError:
         """Return an error with the lines of the file that this comes from, or with names as in Python."""
-        place = self._place
-        return ConfigError(
-            python_spelling(faults) if place is None else [fault.at(place(fault.path)) for fault in faults]
-        )
+        place, found = self._place, self._spelled(faults)
+        if place is not None:
+            return ConfigError(fault.at(place(fault.path)) for fault in found)
+        return ConfigError(python_spelling(found) if self._origin is None else found)
+
+    def _spelled(self, faults: list[Fault]) -> list[Fault]:
+        """Return faults in the words of the schema in which this was written."""
+        return faults if self._origin is None else self._origin.spelled(faults)

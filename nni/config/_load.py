@@ -12,6 +12,8 @@ from nni.config._experiment import ExperimentConfig
 from nni.config._read import find_key, follows, read
 
 if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
     from nni.config._errors import KeyPath
     from nni.config._yaml import Document
 
@@ -40,6 +42,8 @@ def load(path: str | os.PathLike[str]) -> ExperimentConfig:
         faults.sort(key=lambda fault: document.line(fault.path))
         raise ConfigError(fault.at(document.place(fault.path)) for fault in faults)
     config._place = document.place  # noqa: SLF001  # of the same package
+    if config._origin is not None:  # noqa: SLF001  # of the same package
+        config._origin.warn(document.place)  # noqa: SLF001  # of the same package
     return config
 
 
@@ -49,16 +53,22 @@ def save(config: ExperimentConfig, path: str | os.PathLike[str]) -> None:
 
     The file may hold passwords and is readable by its owner only.
     """
+    writer = yaml_writer()
+    content = config.canonical()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), 0o600)
+        writer.dump(content, stream)
+
+
+def yaml_writer() -> YAML:
+    """Return what writes configurations: a key a line, in the order given."""
     from ruamel.yaml import YAML  # noqa: PLC0415  # slow to import
 
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.width = 4096  # a path or a command stays on its line
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None in ruamel
-    content = config.canonical()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), 0o600)
-        writer.dump(content, stream)
+    return writer
 
 
 def read_document(file: Path, *, as_named: Path | None = None) -> Document:
@@ -100,7 +110,8 @@ def _around(config: ExperimentConfig, faults: list[Fault]) -> list[Fault]:
     from nni.config._start import start_faults  # noqa: PLC0415  # imports this module
 
     is_readable = all(fault.path for fault in faults)
-    return [fault for fault in start_faults(config) if not follows(fault, faults)] if is_readable else []
+    found = config._spelled(list(start_faults(config))) if is_readable else []  # noqa: SLF001  # of the same package
+    return [fault for fault in found if not follows(fault, faults)]
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

@@ -14,7 +14,7 @@ from pydantic_core import InitErrorDetails
 from nni.config._errors import ConfigError, Fault, nearest
 from nni.config._fields import is_marked
 from nni.config._json import plain
-from nni.config._legacy import RENAMED
+from nni.config._legacy import other_names
 from nni.config._wording import faults_of, message_of, worded
 
 if TYPE_CHECKING:
@@ -96,6 +96,11 @@ class ConfigModel(BaseModel):
         """Yield what is wrong between the fields of this object; paths are relative to it."""
         yield from ()
 
+    def _is_needed(self, name: str) -> bool:
+        """Say whether a field that is marked as required is so in this object."""
+        del name
+        return True
+
     def _is_written(self, name: str) -> bool:
         """Say whether a field takes part in the written form."""
         return getattr(self, name) is not None
@@ -115,7 +120,7 @@ def structure_faults(model: ConfigModel) -> Iterator[Fault]:
     """Yield what is missing or contradictory in an object and the objects it holds."""
     for name, field in type(model).model_fields.items():
         alias, value = field.alias or name, getattr(model, name)
-        if value is None and is_marked(field, "required"):
+        if value is None and is_marked(field, "required") and model._is_needed(name):  # noqa: SLF001  # of the same family
             yield Fault((alias,), f"required, such as {field.examples[0]!r}" if field.examples else "required")
         yield from _nested_faults(value, alias)
     yield from model._faults()  # noqa: SLF001  # of the same family
@@ -188,7 +193,7 @@ def _unknown_key(cls: type[ConfigModel], key: Any, *, from_python: bool) -> str:
     if from_python:
         return f"unknown name, {nearest(str(key), cls.model_fields)}"
     valid = [field.alias or name for name, field in cls.model_fields.items()]
-    renamed = next((name for name in RENAMED.get(str(key), ()) if name in valid), None)
+    renamed = next((name for name in other_names(str(key)) if name in valid), None)
     return f"unknown key, {f'did you mean {renamed!r}?' if renamed else nearest(str(key), valid)}"
 
 

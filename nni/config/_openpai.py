@@ -27,6 +27,7 @@ class OpenpaiConfig(TrainingServiceConfig):
     host: Text = required("Host of OpenPAI; https unless it starts with http://.", "https://pai.example.com")
     username: Text = required("User name in OpenPAI.", "alice")
     token: Text = secret("Token from the user's settings page in OpenPAI.", is_required=True)
+    password: Text | None = secret("Password with which a token is requested; from configurations of NNI 1.x.")
     trial_cpu_number: Count | None = optional("CPUs for each trial; required unless the OpenPAI job gives it.")
     trial_memory_size: MemorySize | None = optional("Memory for each trial; required unless the OpenPAI job gives it.")
     storage_config_name: Text | None = optional(
@@ -44,6 +45,9 @@ class OpenpaiConfig(TrainingServiceConfig):
     def has_job(self) -> bool:
         """Whether an OpenPAI job is given, inline or as a file."""
         return self.openpai_config is not None or self.openpai_config_file is not None
+
+    def _is_needed(self, name: str) -> bool:
+        return name != "token" or self.password is None  # PLT-142
 
     def _is_written(self, name: str) -> bool:
         # The default image must not override the job's own one, also after saving and loading.

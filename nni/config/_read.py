@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
-from nni.config._errors import ConfigError, Fault, KeyPath, PathKey
-from nni.config._legacy import to_current
+from nni.config._errors import Fault, KeyPath, PathKey
+from nni.config._legacy import is_legacy, mixture
 from nni.config._model import ConfigModel, structure_faults
 from nni.config._wording import faults_of
 
@@ -30,10 +30,19 @@ def read(cls: type[Model], data: Any, directory: str | os.PathLike[str] | None =
     """
     if not isinstance(data, dict):
         return cls(), [Fault((), "expected a mapping of keys and values, such as 'trialConcurrency: 2'")]
-    try:
-        data = to_current(data)
-    except ConfigError as error:
-        return cls(), error.faults
+    if mixed := mixture(data):
+        return cls(), [mixed]
+    if is_legacy(data):
+        from nni.config._legacy_convert import read_legacy  # noqa: PLC0415  # only for old files
+
+        return read_legacy(cls, data, directory)
+    return read_model(cls, data, directory)
+
+
+def read_model(
+    cls: type[Model], data: dict[Any, Any], directory: str | os.PathLike[str] | None = None
+) -> tuple[Model, list[Fault]]:
+    """Do the same as `read` for data that is known to be in the schema of the model."""
     model, faults = _read_what_is_right(cls, data, directory)
     return model, [*faults, *(fault for fault in structure_faults(model) if not follows(fault, faults))]
 

@@ -51,7 +51,7 @@ def check_available(config: ExperimentConfig) -> None:
         if service.platform not in AVAILABLE_PLATFORMS
     ]
     if missing:
-        raise PlatformNotAvailableError(missing)
+        raise PlatformNotAvailableError(config._spelled(missing))  # noqa: SLF001  # of the same package
 
 
 def _later(config: ExperimentConfig) -> Iterator[Fault]:

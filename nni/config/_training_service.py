@@ -23,6 +23,7 @@ _CLASSES = {
     "kubeflow": "KubeflowConfig",
     "frameworkcontroller": "FrameworkControllerConfig",
     "adl": "AdlConfig",
+    "dlts": "DltsConfig",
 }
 _ALIASES = {"pai": "openpai"}  # PLT-334
 

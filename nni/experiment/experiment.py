@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nni.common.errors import NniError
 from nni.config import ExperimentConfig, TrainingServiceConfig, check_available
-from nni.experiment import _console, launch
+from nni.experiment import _console, _results, launch
 from nni.experiment._console import logger
 from nni.experiment._progress import wait_until_done
 from nni.experiment.client import NniClient, NoAnswerError
@@ -34,16 +33,6 @@ _FAREWELL_S = 15.0
 
 class NotStartedError(NniError):
     """The experiment has no manager to ask."""
-
-
-@dataclass(frozen=True)
-class _Results:
-    """What an experiment knew when it was stopped, so that it can be looked at afterwards."""
-
-    profile: dict[str, Any]
-    exported: list[TrialResult]
-    jobs: list[TrialJob]
-    metrics: list[TrialMetricData]
 
 
 class Experiment:
@@ -80,7 +69,7 @@ class Experiment:
         self.config: ExperimentConfig = _as_config(config_or_platform)
         self._entry: RegistryEntry | None = None
         self._client: NniClient | None = None
-        self._results: _Results | None = None
+        self._results: _results.Results | None = None
         self._stopped = False
 
     # Start and stop
@@ -135,13 +124,15 @@ class Experiment:
             return
         logger.info("Stopping experiment, please wait...")
         entry = self._require_entry()
-        self._results = self._fetch_results()
+        last = self._last_answer()
         from nni.experiment.stop import find_manager, stop_experiment  # noqa: PLC0415 - psutil
 
         if find_manager(entry) is None:
             _stop_by_request(self._client)  # as another user, or its files are gone
         else:
             stop_experiment(entry)
+        # What the disk holds now includes how the trials were ended; elsewhere its last answer must do.
+        self._results = (_results.read(entry.directory, last.profile) if last else None) or last
         self._stopped = True
         self._client.close()
         logger.info("Experiment stopped")
@@ -326,10 +317,9 @@ class Experiment:
             logger.error("%s", error)
         return summary["status"] == "DONE"
 
-    def _fetch_results(self) -> _Results | None:
-        client = self._require_client()
+    def _last_answer(self) -> _results.Results | None:
         try:
-            return _Results(client.profile(), client.export_data(), client.trial_jobs(), client.metric_data())
+            return _results.ask(self._require_client())
         except NoAnswerError:
             return None
 

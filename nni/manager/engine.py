@@ -18,6 +18,7 @@ from nni.common import json
 from nni.manager import events as ev
 from nni.manager.dispatcher_link import DispatcherLink
 from nni.manager.events import Event, Instruction, Moment
+from nni.manager.journal import Journal
 from nni.manager.state import ExperimentState, configuration
 from nni.runtime.protocol import CommandType, Message
 from nni.store import Batch, ExperimentStatus, Store, Trial, TrialStatus
@@ -80,6 +81,7 @@ class Engine:
         self._on_change = on_change
         self._clock = clock or SystemClock()
         self._batch = Batch()
+        self._journal = Journal()
         self._changed: set[str] = set()
         self._effects: list[Instruction] = []
         self._flush_due = False
@@ -147,11 +149,13 @@ class Engine:
         batch = self._batch
         if isinstance(instruction, ev.SaveTrial):
             batch.trials[instruction.trial.sequence] = instruction.trial
+            self._journal.trial(instruction.trial)
             self._changed.add(instruction.trial.id)
         elif isinstance(instruction, ev.SaveMetrics):
             batch.metrics += instruction.metrics
         elif isinstance(instruction, ev.SaveProfile):
             batch.profile = self.state.profile
+            self._journal.experiment(self.state.profile, self.state.waiting())
         elif isinstance(instruction, ev.SaveImport):
             batch.imports.append((instruction.time, json.dumps(instruction.data)))
         else:
@@ -262,13 +266,14 @@ class Engine:
 
     def _carry_out(self, effect: Instruction) -> None:
         if isinstance(effect, ev.Send):
+            _logger.debug("to the dispatcher: %s %.200s", effect.command.value, effect.data)
             self._link.send(effect.command, effect.data)
         elif isinstance(effect, ev.Submit):
             self._spawn(self._submit(effect.trial), f"submitting trial {effect.trial.id}")
         elif isinstance(effect, ev.Cancel):
             self._spawn(self.service.cancel_trial_job(effect.trial_id, is_early_stopped=effect.early), "cancelling")
         elif isinstance(effect, ev.Warn):
-            _logger.warning("%s", effect.message)
+            _logger.log(logging.ERROR if effect.serious else logging.WARNING, "%s", effect.message)
         elif isinstance(effect, ev.Adopt):
             self._spawn(self.service.adopt_trial_jobs([_adoption(trial) for trial in effect.trials]), "adopting")
         elif isinstance(effect, ev.StartDispatcher):

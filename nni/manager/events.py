@@ -232,9 +232,10 @@ class StartDispatcher:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Something a person should read in the log."""
+    """Something a person should read in the log; `serious` if the experiment cannot go on."""
 
     message: str
+    serious: bool = False
 
 
 @dataclass(frozen=True, slots=True)

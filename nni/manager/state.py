@@ -21,6 +21,7 @@ from nni.runtime.protocol import CommandType, MetricType
 from nni.store import ExperimentStatus, Profile, Trial, TrialStatus
 
 _STRIKES = 2  # dispatcher deaths without progress in between, after which it is given up
+_FORGIVEN_AFTER = 60.0  # seconds of idle life that are progress too: what it had been told did not kill it
 _COUNTING = {ExperimentStatus.RUNNING, ExperimentStatus.TUNER_NO_MORE_TRIAL}
 
 
@@ -44,10 +45,12 @@ class ExperimentState:
         self._submitted: set[str] = set()
         self._demand = Demand()
         self._dispatcher_up = False
+        self._dispatcher_since = 0.0
         self._initialized = False
         self._outstanding = 0
         self._asked_at: float | None = None
         self._tuner_done = False
+        self._failed = False
         self._strikes = 0
         self._blocked: str | None = None
         self._steady: float | None = None
@@ -102,7 +105,7 @@ class ExperimentState:
 
     def waiting(self) -> str | None:
         """Return why no further trial starts at present, None while every slot is busy or nothing is left to do."""
-        if self.status is ExperimentStatus.ERROR:
+        if self._failed:
             return "the experiment is in ERROR: " + (self.profile.errors[-1] if self.profile.errors else "")
         if self._blocked is not None:
             return self._blocked
@@ -185,7 +188,7 @@ class ExperimentState:
     def _conclude(self) -> ExperimentStatus:
         if self.stopping:
             return ExperimentStatus.STOPPING if self.active else ExperimentStatus.STOPPED
-        if self.status is ExperimentStatus.ERROR:
+        if self._failed:
             return ExperimentStatus.ERROR
         budget = self._out_of_budget()
         if budget is None and not self._tuner_done:
@@ -195,13 +198,14 @@ class ExperimentState:
         return ExperimentStatus.NO_MORE_TRIAL if budget else ExperimentStatus.TUNER_NO_MORE_TRIAL
 
     def _fail(self, message: str) -> list[Instruction]:
-        self.profile.status = ExperimentStatus.ERROR
+        self._failed = True
         self._outstanding = 0
-        return [*self._note(message), SaveProfile()]
+        return self._note(message, serious=True)
 
-    def _note(self, message: str) -> list[Instruction]:
-        self.profile.errors = [*self.profile.errors, message][-20:]
-        return [Warn(message), SaveProfile()]
+    def _note(self, message: str, *, serious: bool = False) -> list[Instruction]:
+        others = [error for error in self.profile.errors if error != message]
+        self.profile.errors = [*others, message][-20:]
+        return [Warn(message, serious), SaveProfile()]
 
     def _count_time(self, moment: Moment) -> None:
         if self._steady is not None and self.status in _COUNTING:
@@ -230,7 +234,7 @@ class ExperimentState:
     # Trials: from a configuration to a slot
 
     def _ask(self) -> list[Instruction]:
-        may_ask = self._dispatcher_up and not self._tuner_done and self.status is not ExperimentStatus.ERROR
+        may_ask = self._dispatcher_up and not self._tuner_done and not self._failed
         if not may_ask or self._out_of_budget() is not None or self._blocked is not None:
             return []
         free = max(0, self.limits.concurrency - len(self._submitted))
@@ -246,7 +250,7 @@ class ExperimentState:
         return [Send(CommandType.RequestTrialJobs, wanted)]
 
     def _parameters_generated(self, event: ev.ParametersGenerated, moment: Moment) -> list[Instruction]:
-        if self.stopping or self.status is ExperimentStatus.ERROR:
+        if self.stopping or self._failed:
             return []
         self._outstanding = max(0, self._outstanding - 1)
         if self._asked_at is not None and self._initialized:
@@ -283,7 +287,7 @@ class ExperimentState:
 
     def _fill_slots(self) -> list[Instruction]:
         instructions: list[Instruction] = []
-        held = self._blocked is not None or self._duration_over() or self.status is ExperimentStatus.ERROR
+        held = self._blocked is not None or self._duration_over() or self._failed
         while self._queue and not held and len(self._submitted) < self.limits.concurrency:
             identifier = self._queue.popleft()
             self._submitted.add(identifier)
@@ -393,19 +397,22 @@ class ExperimentState:
         """Tell the dispatcher; one that is down will be sent everything in the store when it is started again."""
         return [Send(command, data)] if self._dispatcher_up else []
 
-    def _dispatcher_started(self, _event: ev.DispatcherStarted, _moment: Moment) -> list[Instruction]:
+    def _dispatcher_started(self, _event: ev.DispatcherStarted, moment: Moment) -> list[Instruction]:
         self._dispatcher_up = True
+        self._dispatcher_since = moment.steady
         return []
 
     def _dispatcher_ready(self, _event: ev.DispatcherReady, _moment: Moment) -> list[Instruction]:
         self._initialized = True
         return []
 
-    def _dispatcher_lost(self, event: ev.DispatcherLost, _moment: Moment) -> list[Instruction]:
+    def _dispatcher_lost(self, event: ev.DispatcherLost, moment: Moment) -> list[Instruction]:
+        if self._dispatcher_up and not self._outstanding and moment.steady - self._dispatcher_since > _FORGIVEN_AFTER:
+            self._strikes = 0
         self._dispatcher_up = False
         self._outstanding = 0
         self._asked_at = None
-        if self.stopping or self.status is ExperimentStatus.ERROR:
+        if self.stopping or self._failed:
             return []
         self._strikes += 1
         if self._strikes >= _STRIKES:

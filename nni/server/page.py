@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
+from nni.common.version import __version__
 from nni.server.experiment import RunningExperiment
 
 _STYLE = """
@@ -47,9 +48,10 @@ def _page(title: str, body: str, *, reload: bool = False) -> str:
 
 def _overview(summary: dict[str, Any], api: str) -> str:
     best = summary["best"]
+    ended = summary["status"] in {"DONE", "STOPPED"}
     rows = {
         "Status": summary["status"],
-        "Waiting": summary["waiting"],
+        "Because" if ended else "Waiting": None if summary["status"] == "ERROR" else summary["waiting"],
         "Trials": f"{summary['trials']}" + (f" of {summary['maxTrialNumber']}" if summary["maxTrialNumber"] else ""),
         "By status": ", ".join(f"{number} {status}" for status, number in summary["counts"].items()),
         "Concurrency": summary["trialConcurrency"],
@@ -66,7 +68,8 @@ def _overview(summary: dict[str, Any], api: str) -> str:
     links = (
         f'<p><a href="{api}/trials">trials</a> · <a href="{api}/export-data">results</a> · '
         f'<a href="{api}/experiment">configuration</a> · <a href="{api}/logs/nnimanager.log">manager log</a> · '
-        f'<a href="{api}/logs/dispatcher.log">dispatcher log</a> · <a href="{api}/docs">REST API</a></p>'
+        f'<a href="{api}/logs/dispatcher.log">dispatcher log</a> · <a href="{api}/docs">REST API</a> · '
+        f"NNI {__version__}</p>"
     )
     return _page(title, f"<h1>{html.escape(title)}</h1>{errors}<table>{cells}</table>{links}", reload=True)
 

@@ -198,7 +198,9 @@ class Manager:
     def _link(self, config: ExperimentConfig, level: str) -> Any:
         indices = config.tuner_gpu_indices
         visible = ",".join(str(index) for index in indices) if isinstance(indices, list) else str(indices or "")
-        settings = DispatcherSettings(self._directory, level, "" if indices is None else visible)
+        settings = DispatcherSettings(
+            self._directory, level, "" if indices is None else visible, bool(config.include_intermediate_results)
+        )
 
         def link(on_message: Any, on_lost: Any) -> DispatcherLink:
             return DispatcherLink(settings, on_message, on_lost)

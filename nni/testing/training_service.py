@@ -208,7 +208,7 @@ class TrainingServiceConformance:
         self.run(tmp_path, scenario, command)
 
     def test_the_documented_environment_is_there(self, tmp_path: Path) -> None:
-        names = "NNI_PLATFORM NNI_EXP_ID NNI_SYS_DIR NNI_TRIAL_JOB_ID NNI_OUTPUT_DIR NNI_TRIAL_SEQ_ID NNI_CODE_DIR MULTI_PHASE"
+        names = "NNI_PLATFORM NNI_EXP_ID NNI_SYS_DIR NNI_TRIAL_JOB_ID NNI_OUTPUT_DIR NNI_TRIAL_SEQ_ID NNI_CODE_DIR"
         command = (
             " && ".join(f'test -n "${{{name}+set}}"' for name in names.split()) + ' && test "$NNI_TRIAL_SEQ_ID" = 7'
         )

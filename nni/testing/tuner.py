@@ -187,7 +187,7 @@ class TunerConformance(ABC):
             plain.receive_trial_result(number, configuration, score(configuration))
             wrapped.receive_trial_result(number, configuration, {"default": score(configuration), "other": "x"})
 
-    @pytest.mark.parametrize("value", ["good", None, {"accuracy": 1.0}, [1.0], True])
+    @pytest.mark.parametrize("value", ["good", None, {"accuracy": 1.0}, [1.0], True, 10**400])
     def test_a_metric_that_cannot_be_read_is_an_error_that_names_the_trial(self, value: Any) -> None:
         if not self.learns:
             pytest.skip("does not read metrics")

@@ -11,6 +11,8 @@ from nni.algorithms import ClassArgsError, ClassArgsValidator, registry
 from nni.algorithms.hpo.hyperopt_tuner import HyperoptTuner
 from nni.common.errors import NniError
 
+ONE_OF_TWO = {"_type": "choice", "_value": [1, 2]}
+
 CASES = [
     ("TPE", {"optimise_mode": "minimize"}, "optimise_mode", "did you mean 'optimize_mode'?"),
     ("TPE", {"optimize_mode": "max"}, "optimize_mode", "'maximize' or 'minimize', got 'max'"),
@@ -91,7 +93,7 @@ def test_wrong_class_args_are_refused_by_name(name, args, argument, says):
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("args", [[1], "seed", {1: 2}])
+@pytest.mark.parametrize("args", [[1], "seed", {1: 2}, [], 0])
 def test_class_args_that_are_no_named_arguments_are_refused(args):
     with pytest.raises(ClassArgsError, match="object of named arguments"):
         registry.validate_class_args("TPE", args)
@@ -101,6 +103,7 @@ def test_right_class_args_are_accepted():
     args = {"optimize_mode": "minimize", "parallel_optimize": True, "constant_liar_type": "mean", "seed": 1e5}
     registry.validate_class_args("TPE", args)
     registry.validate_class_args("Medianstop", {"start_step": 5.0})
+    registry.validate_class_args("TPE", {"seed": 10**400})
     registry.validate_class_args("TPE", None)
 
 
@@ -111,10 +114,39 @@ def test_classes_check_their_arguments_themselves_too():
         HyperoptTuner("hyperopt_tpe")
 
 
+def test_a_space_that_an_algorithm_cannot_search_is_told_variable_by_variable():
+    space = {"x": {"_type": "uniform", "_value": [0, 1]}, "y": {"_type": "choice", "_value": []}, "z": ONE_OF_TWO}
+    assert [fault.path for fault in registry.search_space_faults(space, "GridSearch")] == [
+        "searchSpace.x",
+        "searchSpace.y._value",
+    ]
+    assert [fault.path for fault in registry.search_space_faults(space, "TPE")] == ["searchSpace.y._value"]
+    assert registry.search_space_faults({"z": ONE_OF_TWO}, "GridSearch") == []
+    assert registry.search_space_faults([], "TPE")[0].path == "searchSpace"
+
+
+@pytest.mark.parametrize("space", [{}, {"z": ONE_OF_TWO}, {"combine_params": {"_type": "randint", "_value": [0, 2]}}])
+def test_a_batch_is_one_choice_of_configurations(space):
+    (fault,) = registry.search_space_faults(space, "BatchTuner")
+    assert "BatchTuner" in fault.problem
+    assert registry.search_space_faults({"combine_params": ONE_OF_TWO}, "BatchTuner") == []
+
+
+def test_an_assessor_has_no_say_in_the_search_space():
+    assert registry.search_space_faults({"x": {"_type": "special"}}, "Medianstop") == []
+
+
+def test_without_a_name_the_documented_form_is_asked_for():
+    assert registry.search_space_faults({"x": {"_type": "normal", "_value": [0, 1]}}) == []
+    assert [fault.path for fault in registry.search_space_faults({"x": {"_type": "special"}})] == [
+        "searchSpace.x._type"
+    ]
+
+
 def test_validation_needs_the_standard_library_only():
     code = (
         "import sys; from nni.algorithms import registry\n"
-        "registry.validate_class_args('TPE', {'seed': 1})\n"
+        "registry.validate_class_args('TPE', {'seed': 1}); registry.search_space_faults({}, 'TPE')\n"
         "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'pydantic')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

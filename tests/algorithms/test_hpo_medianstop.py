@@ -89,6 +89,12 @@ def test_nan_is_left_out_and_nothing_but_nan_is_bad():
     assert assessor(curves=[[math.nan, 0.4]]).assess_trial("z", [0.5, 0.5]) is AssessResult.Good
 
 
+def test_a_trial_whose_average_is_no_number_is_the_worst():
+    curves = [[1.0, 1.0], [2.0, 2.0], [math.inf, -math.inf]]
+    assert assessor(curves=curves).assess_trial("x", [1.5, 1.5]) is AssessResult.Good
+    assert assessor(curves=curves).assess_trial("y", [0.5, 0.5]) is AssessResult.Bad
+
+
 def test_a_metric_that_cannot_be_read_names_the_trial():
     with pytest.raises(NniError, match=r"trial MoXrp: .*'default'"):
         MedianstopAssessor().assess_trial("MoXrp", [{"acc": 1}])

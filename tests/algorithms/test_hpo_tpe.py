@@ -13,7 +13,6 @@ from scipy import stats
 
 from nni.algorithms.hpo._tpe import _sampler
 from nni.algorithms.hpo.hyperopt_tuner import HyperoptTuner
-from nni.algorithms.hpo.random_tuner import RandomTuner
 from nni.common.errors import NniError
 from nni.search_space import contains, json_key, parse
 
@@ -66,6 +65,20 @@ def test_get_suggestion_can_be_forced_to_the_prior():
     assert np.median(modelled) < np.median([branin(c) for c in drawn]) / 3
 
 
+def test_a_suggestion_without_a_trial_is_not_that_of_any_trial():
+    assert tpe().get_suggestion() not in tpe().generate_multiple_parameters(list(range(5)))
+
+
+def test_a_trial_that_succeeded_without_a_result_is_no_failure():
+    tuner = tpe()
+    tuner.generate_parameters(0)
+    tuner.trial_end(0, success=True)
+    assert tuner._results == []
+    tuner.generate_parameters(1)
+    tuner.trial_end(1, success=False)
+    assert [loss for _, loss in tuner._results] == [math.inf]
+
+
 def test_without_a_seed_two_tuners_differ():
     assert tpe(seed=None).generate_parameters(0) != tpe(seed=None).generate_parameters(0)
 
@@ -93,7 +106,7 @@ def test_tpe_beats_random_on_branin():
 
 
 def tpe_random(seed, space=None):
-    tuner = RandomTuner(seed=seed)
+    tuner = HyperoptTuner("random_search", seed=seed)
     tuner.update_search_space(BRANIN if space is None else space)
     return tuner
 
@@ -223,12 +236,27 @@ def test_no_configuration_is_tried_twice_before_all_have_been():
     assert contains(parse(FINITE), tuner.generate_parameters(15))  # and then it goes on
 
 
+def test_the_last_untried_configuration_of_a_large_space_is_found():
+    tuner = tpe({"x": {"_type": "randint", "_value": [0, 3000]}})
+    tuner.import_data([{"parameter": {"x": x}, "value": x} for x in range(3000) if x != 1234])
+    assert tuner.generate_parameters(0) == {"x": 1234}
+
+
 def test_running_trials_are_not_tried_again_either():
     found = tpe(FINITE).generate_multiple_parameters(list(range(15)))
     assert len({json_key(configuration) for configuration in found}) == 15
 
 
 # ------------------------------------------------------------------------------------------------ liar
+
+
+def test_running_trials_count_on_when_the_space_is_told_again():
+    told_twice, told_once = (tpe(parallel_optimize=True) for _ in range(2))
+    for tuner in (told_twice, told_once):
+        run(tuner, branin, 20)
+        tuner.generate_multiple_parameters(list(range(20, 30)))
+    told_twice.update_search_space(BRANIN)
+    assert told_twice.generate_parameters(30) == told_once.generate_parameters(30)
 
 
 def mean_distance(tuner, count=20):

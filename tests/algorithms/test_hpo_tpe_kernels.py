@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from nni.algorithms.hpo._tpe._groups import top_group
+from nni.algorithms.hpo._tpe._groups import is_unordered, top_group
 from nni.algorithms.hpo._tpe._kernels import KernelMixture
 from nni.search_space import Encoder, log_prior, parse
 
@@ -80,6 +80,36 @@ def test_draws_of_real_variables_follow_the_density(kind, low, high):
     steps = np.cumsum(density) / density.sum()
     draws = kernels.sample(20_000, np.random.default_rng(4)).ravel()
     assert stats.kstest(draws, lambda x: np.interp(x, points.ravel(), steps)).pvalue > 0.001
+
+
+def same_all_over(kind, times):
+    """A mixture of observations that are all the same, and their row."""
+    encoder = Encoder(parse({"x": ENTRIES[kind]}))
+    group = top_group(encoder)
+    row = encoder.sample(1, np.random.default_rng(0))[0]
+    for _ in range(times):
+        group.add(row, 0.0)
+    return KernelMixture(group, group.rows.all, np.ones(times)), row
+
+
+@pytest.mark.parametrize(("kind", "finest"), [("uniform", 0.01), ("normal", 0.05)])
+def test_kernels_are_never_narrower_than_a_hundredth_of_the_range(kind, finest):
+    assert same_all_over(kind, 500)[0]._widths.tolist() == [finest]
+
+
+@pytest.mark.parametrize(("kind", "pseudo"), [("choice", 1), ("branches", 4)])
+def test_an_unseen_option_has_pseudo_counts_and_a_branch_more_of_them(kind, pseudo):
+    kernels, row = same_all_over(kind, 6)
+    options = len(ENTRIES[kind]["_value"])
+    other = np.array([[(row[0] + 1) % options]])
+    unseen = float(np.exp(kernels.log_ratio(other, (other - 0.5, other + 0.5)))[0]) / options
+    assert unseen == pytest.approx((6 * pseudo / (6 + pseudo * options) + 1 / options) / 7)
+
+
+@pytest.mark.parametrize(("size", "unordered"), [(64, True), (65, False)])
+def test_a_randint_is_unordered_up_to_64_values(size, unordered):
+    (dimension,) = Encoder(parse({"x": {"_type": "randint", "_value": [0, size]}})).dimensions
+    assert is_unordered(dimension) is unordered
 
 
 def test_kernels_of_several_dimensions_are_products():

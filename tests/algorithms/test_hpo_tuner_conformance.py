@@ -5,7 +5,6 @@ from __future__ import annotations
 from nni.algorithms.hpo.batch_tuner import BatchTuner
 from nni.algorithms.hpo.gridsearch_tuner import GridSearchTuner
 from nni.algorithms.hpo.hyperopt_tuner import HyperoptTuner
-from nni.algorithms.hpo.random_tuner import RandomTuner
 from nni.testing.tuner import TunerConformance
 
 FINITE = {
@@ -35,7 +34,7 @@ class TestTpeOnFiniteSpace(TunerConformance):
 
 class TestRandom(TunerConformance):
     def make(self, optimize_mode):
-        return RandomTuner(optimize_mode, seed=3)
+        return HyperoptTuner("random_search", optimize_mode, seed=3)
 
 
 class TestGridSearch(TunerConformance):

@@ -10,6 +10,11 @@ from collections import Counter
 import pytest
 from reliability_lab import Lab, alive
 
+from nni.manager import events as ev
+from nni.manager.events import Moment
+from nni.manager.state import ExperimentState
+from nni.store import Profile
+
 TRIAL = """
 import time, witness
 parameters = witness.start()
@@ -74,6 +79,27 @@ def test_a_killed_dispatcher_is_started_again_and_told_everything_once(lab):
     for each in {note["life"] for note in lab.told("space")}:
         told = Counter(note["id"] for note in lab.told("result") if note["life"] == each)
         assert not told or max(told.values()) == 1, "one dispatcher was told a result twice"
+
+
+@pytest.mark.parametrize(("idle", "status"), [(3600.0, "RUNNING"), (1.0, "ERROR")])
+def test_a_dispatcher_killed_twice_in_long_idle_hours_is_not_given_up(lab, idle, status):
+    """Nobody waits for an hour: the decisions alone, with every slot taken by long trials."""
+    state = ExperimentState(Profile("reLiab01", lab.config(trialConcurrency=1)))
+    now = 0.0
+
+    def happen(event, after=0.0):
+        nonlocal now
+        now += after
+        return state.handle(event, Moment(0, now))
+
+    happen(ev.Started())
+    happen(ev.DispatcherStarted())
+    happen(ev.ParametersGenerated(0, "{}"))
+    for _ in range(2):
+        happen(ev.DispatcherLost("ended with signal 9"), after=idle)
+        happen(ev.DispatcherStarted())
+        happen(ev.DispatcherReady())
+    assert state.status.value == status
 
 
 @pytest.mark.slow

@@ -82,6 +82,7 @@ def _every_report_is_stored_once(lab, trials):
         stored.update((trial["id"], item["type"], item["sequence"], repr(item["value"])) for item in metrics)
         in_file = [(item["type"], item["sequence"], item["value"]) for item in lab.spool(trial)]
         assert in_file == [(item["type"], item["sequence"], item["value"]) for item in metrics]
+        assert trial["intermediates"] == sum(item["type"] == "PERIODICAL" for item in metrics)
     assert stored == made
     assert max(made.values()) == 1
 

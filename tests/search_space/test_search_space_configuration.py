@@ -144,13 +144,13 @@ def test_a_configuration_outside_is_named_with_the_path_of_the_fault(change, pat
 @pytest.mark.parametrize(
     ("kind", "value", "inside", "outside"),
     [
-        ("randint", [0, 3], [0, 2, 1.0], [3, -1, 0.5, True]),
+        ("randint", [0, 3], [0, 2, 1.0], [3, -1, 0.5, True, 10**400]),
         ("uniform", [0, 1], [0, 1, 0.5], [1.01, float("nan"), "0.5"]),
         ("loguniform", [0.1, 1], [0.1, 1], [0, 2]),
-        ("normal", [0, 1], [-50, 0.1], [float("inf")]),
+        ("normal", [0, 1], [-50, 0.1], [float("inf"), 10**400]),
         ("lognormal", [0, 1], [0.1], [0, -1]),
         ("qlognormal", [0, 1, 1], [0, 3], [-1, 0.5]),
-        ("qnormal", [0, 1, 0.5], [-0.5, 1], [0.3]),
+        ("qnormal", [0, 1, 0.5], [-0.5, 1], [0.3, 1e308]),
         ("choice", [1, None, [1, 2]], [1, None, [1, 2]], [True, 0, [2, 1]]),
     ],
 )

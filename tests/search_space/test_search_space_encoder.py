@@ -133,6 +133,14 @@ def test_the_internal_scale_of_log_types_is_logarithmic():
     assert encoder.encode([{"x": 1e-4}, {"x": 1e-2}, {"x": 1}]).ravel().tolist() == pytest.approx([0, 0.5, 1])
 
 
+def test_integers_share_the_internal_scale_equally():
+    encoder = Encoder(parse({"x": {"_type": "randint", "_value": [7, 11]}}))
+    rows = encoder.encode([{"x": x} for x in range(7, 11)])
+    below, above = encoder.edges(rows)
+    assert below.ravel().tolist() == pytest.approx([0, 0.25, 0.5, 0.75])
+    assert above.ravel().tolist() == pytest.approx([0.25, 0.5, 0.75, 1])
+
+
 def test_masses_of_bins_are_those_of_the_prior():
     encoder = Encoder(parse({"x": {"_type": "quniform", "_value": [2, 10, 5]}}))
     rows = encoder.encode([{"x": 2}, {"x": 5}, {"x": 10}])

@@ -143,3 +143,14 @@ def test_a_lost_manager_is_explained(add_stopped, capsys):
         assert "nnictl resume aaaa1111" in capsys.readouterr().err
         assert run(["experiment", command, "bbbb2222"]) == 0
         assert capsys.readouterr().err == ""
+
+
+def test_resume_takes_the_beginning_of_an_id_and_names_similar_ones(add_stopped, capsys):
+    add_stopped("aaaa1111")
+    assert run(["resume", "aaaa"]) == 1  # this one never came as far as a database
+    assert "experiment aaaa1111" in capsys.readouterr().err
+    assert run(["resume", "aaaa1112"]) == 1
+    assert "did you mean aaaa1111" in capsys.readouterr().err
+    add_stopped("aaaa2222")
+    assert run(["resume", "aaaa"]) == 1
+    assert "several experiment ids begin with 'aaaa'" in capsys.readouterr().err

@@ -31,7 +31,7 @@ class Sampler(Protocol):
         """Note that a trial is no longer running."""
 
     def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
-        """Learn from a loss; infinity is a failure's."""
+        """Learn from a loss; infinity and NaN are a failure's."""
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration."""
@@ -209,7 +209,6 @@ class HyperoptTuner(ReplayingTuner):
         return self._running.pop(parameter_id, None)
 
     def _learn(self, configuration: Any, loss: float) -> None:
-        loss = math.inf if math.isnan(loss) else loss
         self._results.append((configuration, loss))
         if contains(self._space, configuration):
             self._sampler.observe(configuration, loss)

@@ -19,7 +19,8 @@ _PATIENCE_CALLS = 20  # WAITING comes twice a second: 10 s
 Port = Annotated[int, typer.Option("--port", "-p", help="Port of REST API and web page.")]
 Debug = Annotated[bool, typer.Option("--debug", "-d", help="Debug logs; no version check of trial runners.")]
 Foreground = Annotated[
-    bool, typer.Option("--foreground", "-f", help="Print the log here until the experiment ends; Ctrl-C stops it.")
+    bool,
+    typer.Option("--foreground", "-f", help="Print the log here until the experiment is stopped; Ctrl-C stops it."),
 ]
 Host = Annotated[
     str, typer.Option("--host", help="Address to listen on; on others than loopback the printed token is required.")
@@ -51,7 +52,9 @@ def create(
 
 
 def resume(
-    experiment_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the stopped experiment.")],
+    experiment_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of the stopped experiment, or the beginning of it.")
+    ],
     port: Port = 8080,
     experiment_dir: Annotated[
         Path | None,
@@ -66,11 +69,11 @@ def resume(
     """Continue a stopped experiment: finished trials are kept, trials that still run are taken over."""
     from nni.experiment.launch import LaunchOptions
     from nni.experiment.launch import resume as launch
+    from nni.tools.nnictl._resolve import any_experiment
 
+    chosen = any_experiment(experiment_id).id if experiment_dir is None else experiment_id
     options = LaunchOptions(port=port, debug=debug, url_prefix=url_prefix, host=host)
-    _present(
-        lambda notify: launch(experiment_id, options, directory=experiment_dir, notify=notify), foreground=foreground
-    )
+    _present(lambda notify: launch(chosen, options, directory=experiment_dir, notify=notify), foreground=foreground)
 
 
 def _present(launch: Callable[[Callable[[LaunchStep, str], None]], Launched], *, foreground: bool) -> None:

@@ -79,9 +79,7 @@ def _show_stopped(entry: RegistryEntry, *, as_json: bool) -> None:
 def _tell_of_lost_manager(entry: RegistryEntry) -> None:
     """Explain an experiment that nobody stopped and that does not run."""
     if not is_running(entry) and entry.end_time is None:
-        _output.notice(
-            f"its manager was killed or crashed; to go on, with its trials if they run: nnictl resume {entry.id}"
-        )
+        _output.notice(f"no end is recorded, as after a crash of its manager; to go on: nnictl resume {entry.id}")
 
 
 @app.command("status")

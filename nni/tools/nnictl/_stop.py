@@ -98,7 +98,9 @@ def _stop_one(entry: RegistryEntry, registry: ExperimentRegistry) -> None:
         nonlocal told
         if waited > _PATIENCE_S and not told:
             told = True
-            _output.info(f"Waiting for {entry.id} and its trials to end (at most {GRACE_S:.0f} s, then they are killed)")
+            _output.info(
+                f"Waiting for {entry.id} and its trials to end (at most {GRACE_S:.0f} s, then they are killed)"
+            )
 
     if stop_experiment(entry, registry=registry, on_wait=on_wait):
         _output.info(f"Stopped experiment {entry.id}; to continue it: nnictl resume {entry.id}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLAIM_TAKEN = 125  # exit code of a launcher that found its trial already started
+_COMPLAINT_BYTES = 4096  # of the end of stderr, in which its last line is looked for
 CLAIM_UNWRITTEN = 124  # exit code of a launcher that had no space to write its process id; the claim is undone
 
 # The claim makes a second start of the same trial impossible, whoever was killed between which two steps: the shell
@@ -67,6 +68,16 @@ class TrialFiles:
     def stderr(self) -> Path:
         """Standard error of the trial."""
         return self.directory / "stderr"
+
+    def last_complaint(self) -> str:
+        """Return the last line of standard error, where there is one; mostly the message of a traceback (PLT-201)."""
+        try:
+            with self.stderr.open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - _COMPLAINT_BYTES))
+                lines = file.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
     def read_state(self) -> tuple[int, int] | None:
         """Return exit code and end time (epoch ms), None while the command runs or if it never ended by itself."""

@@ -270,7 +270,7 @@ class LocalTrainingService(TrainingService):
         succeeded = detail.exit_code == 0
         status = job.canceled or (TrialStatus.SUCCEEDED if succeeded else TrialStatus.FAILED)
         if status is TrialStatus.FAILED:
-            detail.message = _failure(detail.exit_code)
+            detail.message = _failure(detail.exit_code, job.files.last_complaint())
         self._forget(job)
         self._ended[detail.id] = detail
         if len(self._ended) > _REMEMBERED:
@@ -352,9 +352,8 @@ def _shell_code(code: int | None) -> int | None:
     return code if code is None or code >= 0 else 128 - code
 
 
-def _failure(code: int | None) -> str:
+def _failure(code: int | None, complaint: str) -> str:
     if code is None:
         return "its process was killed; an adopted trial's signal cannot be known"
-    if code > 128:
-        return f"ended by signal {code - 128} (exit code {code})"
-    return f"exit code {code}"
+    how = f"ended by signal {code - 128} (exit code {code})" if code > 128 else f"exit code {code}"
+    return f"{how}: {complaint}" if complaint else how

@@ -132,8 +132,7 @@ class ExperimentConfig(ConfigModel):
         config, faults = read(cls, data, directory)
         if faults:
             raise ConfigError(faults)
-        if config._origin is not None:
-            config._origin.warn()
+        config._warn()  # noqa: SLF001  # own class
         return config
 
     def canonical(self) -> dict[str, Any]:
@@ -212,6 +211,11 @@ class ExperimentConfig(ConfigModel):
         if place is not None:
             return ConfigError(fault.at(place(fault.path)) for fault in found)
         return ConfigError(python_spelling(found) if self._origin is None else found)
+
+    def _warn(self) -> None:
+        """Log what takes no effect in a configuration of NNI 1.x."""
+        if self._origin is not None:
+            self._origin.warn(self._place)
 
     def _spelled(self, faults: list[Fault]) -> list[Fault]:
         """Return faults in the words of the schema in which this was written."""

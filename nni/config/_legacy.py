@@ -120,7 +120,8 @@ def mixture(data: dict[Any, Any]) -> Fault | None:
         stray, rest, other = current[0], current[1:], old[0]
         belongs, written = ("the current schema", "that of NNI 1.x"), _then(stray)
     also = f" (and so do {', '.join(map(repr, map(key_path_text, rest)))})" if rest else ""
-    hint = f"write {written} instead" if written else "leave it out"
+    is_there = stray == ("trainingServicePlatform",) and other == ("trainingService",)
+    hint = f"write {written} instead" if written and not is_there else "leave it out"
     return Fault(
         stray,
         f"'{key_path_text(stray)}' belongs to {belongs[0]}{also}, but '{key_path_text(other)}' to {belongs[1]}, "

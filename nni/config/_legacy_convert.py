@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from nni.config._errors import ConfigError, Fault, key_path_text
 from nni.config._legacy import ALGORITHMS
 from nni.config._legacy_kubernetes import DEFAULT_API_VERSION, LegacyKubeflow
+from nni.config._legacy_model import LegacyConfig, class_path
 from nni.config._legacy_platforms import legacy_class
 from nni.config._model import ConfigModel
 from nni.config._read import follows, read_model
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from nni.config._errors import KeyPath, PathKey
     from nni.config._experiment import ExperimentConfig
-    from nni.config._legacy_model import LegacyConfig
 
 _log = logging.getLogger("nni.config")
 _QUOTED_OR_CAMEL = re.compile(r"'[^']*'|\b[a-z]+(?:[A-Z][a-zA-Z]*)+\b")
@@ -125,8 +125,10 @@ def read_legacy(
         return cls(), [*faults, *(fault for fault in error.faults if not follows(fault, faults))]
     model, found = read_model(cls, conversion.data, directory)
     cast("ExperimentConfig", model)._origin = conversion  # noqa: SLF001  # of the same package
-    faults += [fault for fault in conversion.spelled(found) if not follows(fault, faults)]
-    return model, faults
+    spelled = conversion.spelled(found)
+    if type(old) is LegacyConfig:  # an unknown platform: what a trial is there cannot be judged
+        spelled = [fault for fault in spelled if fault.path[:1] != ("trial",)]
+    return model, [*faults, *(fault for fault in spelled if not follows(fault, faults))]
 
 
 def convert(old: LegacyConfig) -> Conversion:
@@ -172,10 +174,10 @@ def _algorithms(result: Conversion, source: dict[str, Any]) -> None:
         if section and kind != "advisor" and source.get("advisor"):
             result.warnings.append(Fault((kind,), "is ignored: an advisor is tuner and assessor in one"))
             section = {}
-        file, name = section.get("classFileName"), section.get("className")
-        if file and name:
-            name = f"{file.removesuffix('.py').replace('/', '.')}.{name}"
         builtin = f"builtin{kind.capitalize()}Name"
+        name = class_path(section.get("classFileName"), section.get("className"))
+        if name is None and not section.get(builtin):  # incomplete, and that was said already
+            section = {}
         result.put((kind, "name"), section.get(builtin), (kind, builtin))
         result.put((kind, "className"), name, (kind, "className"))
         result.put((kind, "codeDirectory"), section.get("codeDir"), (kind, "codeDir"))
@@ -201,7 +203,9 @@ def _notes(result: Conversion, source: dict[str, Any], old: LegacyConfig) -> Non
             if _at(source, _keys(key)) is not None:
                 notes.append(Fault(_keys(key), f"has no place in the current schema: {reason}"))
     if isinstance(old, LegacyKubeflow) and old.kubeflow_config and not old.kubeflow_config.api_version:
-        result.warnings.append(Fault(("kubeflowConfig", "apiVersion"), f"not given, {DEFAULT_API_VERSION!r} is assumed"))
+        result.warnings.append(
+            Fault(("kubeflowConfig", "apiVersion"), f"not given, {DEFAULT_API_VERSION!r} is assumed")
+        )
 
 
 def _move(result: Conversion, source: dict[str, Any], moves: dict[str, str]) -> None:
@@ -230,10 +234,10 @@ def _keys(path: str) -> KeyPath:
 
 def _at(value: Any, path: KeyPath) -> Any:
     for key in path:
-        if isinstance(key, int):
-            value = value[key]
+        if isinstance(value, dict):
+            value = value.get(key)
         else:
-            value = value.get(key) if isinstance(value, dict) else None
+            value = value[key] if isinstance(value, list) and isinstance(key, int) else None
     return value
 
 

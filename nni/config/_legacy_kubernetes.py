@@ -78,7 +78,9 @@ class LegacyKubeflowSection(LegacyStorage):
 class LegacyFrameworkControllerSection(LegacyStorage):
     """The storage and the template (PLT-143)."""
 
-    storage: Annotated[Literal["nfs", "azureStorage", "pvc"], Word] | None = optional("Kind of the storage.")
+    storage: Annotated[Literal["nfs", "azureStorage", "pvc"], Word] | None = optional(  # type: ignore[assignment]  # one kind more
+        "Kind of the storage; absent: nfs."
+    )
     pvc: LegacyPvc | None = optional("For storage pvc.")
     service_account_name: Text | None = optional("Service account, where the cluster enforces access rules.")
     namespace: Text | None = optional("Namespace; absent: default.")
@@ -110,6 +112,10 @@ class LegacyKubeflowTrial(ConfigModel):
     worker: LegacyKubeflowRole | None = optional("The workers.")
     ps: LegacyKubeflowRole | None = optional("The parameter servers (tf-operator).")
     master: LegacyKubeflowRole | None = optional("The master (pytorch-operator).")
+
+    def _faults(self) -> Iterator[Fault]:
+        if not (self.worker or self.ps or self.master):
+            yield Fault(("worker",), "required: a job needs at least one role (worker, ps or master)")
 
 
 class LegacyTask(ConfigModel):
@@ -233,6 +239,12 @@ class LegacyFrameworkController(_LegacyKubernetes):
         **_storage_moves("frameworkcontrollerConfig"),
         "frameworkcontrollerConfig.pvc.path": "storage.path",
     }
+
+    def _faults(self) -> Iterator[Fault]:
+        yield from super()._faults()
+        section = self.frameworkcontroller_config
+        if self.trial and not self.trial.task_roles and not (section and section.config_path):
+            yield Fault(("trial", "taskRoles"), "required: at least one role, or a template (configPath)")
 
     def service(self) -> dict[str, Any]:
         """Return what is computed: no reuse, and the kind of the storage."""

@@ -41,6 +41,14 @@ PLATFORM_OF_SECTION = {
 }
 
 
+def class_path(file: str | None, name: str | None) -> str | None:
+    """Return ``module.Class`` for a file and a class in it; None if they cannot be imported, or are not given."""
+    if not file or not name or not file.endswith(".py"):
+        return None
+    parts = [*file.removesuffix(".py").split("/"), name]
+    return ".".join(parts) if all(part.isidentifier() for part in parts) else None
+
+
 class LegacyAlgorithm(ConfigModel):
     """A tuner, assessor or advisor: a built-in one, or a class of the user's own (PLT-130…132, HPO-180…186)."""
 
@@ -67,12 +75,15 @@ class LegacyAlgorithm(ConfigModel):
         yield from self._class_faults()
 
     def _class_faults(self) -> Iterator[Fault]:
-        parts = (self.class_file_name or "a.py").removesuffix(".py").split("/")
-        if self.class_file_name and not (self.class_file_name.endswith(".py") and all(map(str.isidentifier, parts))):
+        if self.class_file_name and class_path(self.class_file_name, "Mine") is None:
             given = shown(self.class_file_name)
-            yield Fault(("classFileName",), f"expected a Python file that can be imported, such as 'my.py', got {given}")
+            yield Fault(
+                ("classFileName",), f"expected a Python file that can be imported, such as 'my.py', got {given}"
+            )
         if self.class_name and not self.class_name.isidentifier():
-            yield Fault(("className",), f"expected the name of a class alone, such as 'Mine', got {shown(self.class_name)}")
+            yield Fault(
+                ("className",), f"expected the name of a class alone, such as 'Mine', got {shown(self.class_name)}"
+            )
 
 
 class LegacyTuner(LegacyAlgorithm):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nni.config._adl import AdlCheckpointConfig, AdlNfsConfig
-from nni.config._fields import Count, GpuIndices, NonNegative, Port, Text, optional, required, secret
 from nni.config._errors import Fault
+from nni.config._fields import Count, GpuIndices, NonNegative, Port, Text, optional, required, secret
 from nni.config._legacy_kubernetes import LegacyFrameworkController, LegacyKubeflow
 from nni.config._legacy_model import LegacyConfig, WrittenPath
 from nni.config._model import ConfigModel
@@ -82,6 +82,11 @@ class LegacyRemote(LegacyConfig):
         "machineList[].maxTrialNumPerGpu": "machineList[].maxTrialNumberPerGpu",
         "machineList[].gpuIndices": "machineList[].gpuIndices",
     }
+
+    def _faults(self) -> Iterator[Fault]:
+        yield from super()._faults()
+        if self.machine_list is not None and not self.machine_list:
+            yield Fault(("machineList",), "expected at least one machine, got an empty list")
 
 
 class LegacyPaiPort(ConfigModel):

@@ -42,8 +42,7 @@ def load(path: str | os.PathLike[str]) -> ExperimentConfig:
         faults.sort(key=lambda fault: document.line(fault.path))
         raise ConfigError(fault.at(document.place(fault.path)) for fault in faults)
     config._place = document.place  # noqa: SLF001  # of the same package
-    if config._origin is not None:  # noqa: SLF001  # of the same package
-        config._origin.warn(document.place)  # noqa: SLF001  # of the same package
+    config._warn()  # noqa: SLF001  # of the same package
     return config
 
 
@@ -109,7 +108,7 @@ def _around(config: ExperimentConfig, faults: list[Fault]) -> list[Fault]:
     """Return what is wrong around a faulty configuration, so that a user need not try twice to see it."""
     from nni.config._start import start_faults  # noqa: PLC0415  # imports this module
 
-    is_readable = all(fault.path for fault in faults)
+    is_readable = bool(config.model_fields_set) and all(fault.path for fault in faults)
     found = config._spelled(list(start_faults(config))) if is_readable else []  # noqa: SLF001  # of the same package
     return [fault for fault in found if not follows(fault, faults)]
 

@@ -24,6 +24,8 @@ def log_prior(encoder: Encoder, rows: Floats) -> Floats:
     for dimension in encoder.dimensions:
         if dimension.kind is Kind.CATEGORICAL:
             logs[:, dimension.index] = -np.log(dimension.size or 1)
+        elif dimension.lower == dimension.upper:  # a constant, whose one bin has no width
+            logs[:, dimension.index] = 0.0
     return np.where(np.isnan(rows), np.nan, logs)
 
 

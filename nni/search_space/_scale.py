@@ -116,7 +116,9 @@ class Scale:
             below = self._edge((steps - 0.5) * self.q)
             above = self._edge((steps + 0.5) * self.q)
         below = np.where(steps <= self.first, self.lower, below)
-        return below, np.where(steps >= self.last, self.upper, above)
+        above = np.where(steps >= self.last, self.upper, above)
+        lost = (below >= above) & (self.lower < self.upper)  # logarithms tell large neighbours apart even less
+        return np.where(lost, np.nan, below), np.where(lost, np.nan, above)
 
     def _edge(self, values: Floats) -> Floats:
         latent = np.where(self.log > 0, np.log(np.where(self.log > 0, np.maximum(values, 0.0), 1.0)), values)

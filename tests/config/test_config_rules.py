@@ -109,7 +109,7 @@ def test_a_list_of_services_is_not_empty_and_has_this_machine_once(faults):
         ("{}", "trainingService.platform: required, expected one of 'local', 'remote', "),
         ("{platform: 3}", "trainingService.platform: expected one of 'local', 'remote', "),
         ("{platform: Local}", "trainingService.platform: unknown platform 'Local', did you mean 'local'?"),
-        ("{platform: dlts}", "trainingService.platform: unknown platform 'dlts', "),
+        ("{platform: nowhere}", "trainingService.platform: unknown platform 'nowhere', "),
         ("local", "trainingService: expected a mapping with a platform, such as 'platform: local', got 'local'"),
         ("[local]", "trainingService[0]: expected a mapping with a platform"),
         ("[{platform: local}, {platform: x}]", "trainingService[1].platform: unknown platform 'x', expected one of "),

@@ -88,6 +88,14 @@ def test_thread_that_a_tuner_left_does_not_keep_the_process(peer):
     assert peer.terminate() == 0
 
 
+def test_thread_that_a_failing_tuner_left_does_not_keep_the_process(peer):
+    thread = "import threading; threading.Thread(target=time.sleep, args=(600,)).start()"
+    peer.write("threading_tuner.py", BUSY.replace("time.sleep(construct)", f"{thread}; raise ValueError"))
+    peer.start(tuner=peer.custom("threading_tuner.Busy"))
+    assert peer.expect("Error")["fatal"] is True
+    assert peer.wait() == 1
+
+
 def test_sigterm_ends_it_at_once(peer, busy):
     busy(generate=600)
     peer.initialize()

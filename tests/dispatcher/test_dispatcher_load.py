@@ -90,6 +90,13 @@ def test_class_in_a_package_is_found(peer):
     assert peer.request()[0]["parameters"] == {}
 
 
+def test_code_directory_comes_before_what_is_installed(peer):
+    peer.write("colorsys.py", TUNER)  # a module of the standard library that nobody imports
+    peer.start(tuner=peer.custom("colorsys.MyTuner"))
+    peer.initialize()
+    assert peer.request()[0]["parameters"] == {}
+
+
 BATCH = {"combine_params": {"_type": "choice", "_value": [{"x": 1}, {"x": 2}]}}
 
 

@@ -307,6 +307,28 @@ class Forking(Tuner):
     os.kill(child, signal.SIGKILL)
 
 
+def test_programs_that_a_tuner_starts_do_not_keep_the_channel_open(peer, end_afterwards):
+    peer.write(
+        "shell.py",
+        """
+import os
+from pathlib import Path
+from nni.tuner import Tuner
+
+class Shell(Tuner):
+    def update_search_space(self, search_space):
+        os.system("sleep 600 & echo $! > pid")
+    def generate_parameters(self, parameter_id, **kwargs):
+        return {"child": int(Path("pid").read_text())}
+""",
+    )
+    peer.start(tuner=peer.custom("shell.Shell"))
+    peer.initialize()
+    end_afterwards(peer.request()[0]["parameters"]["child"])
+    peer.process.kill()
+    assert peer.hear() is None
+
+
 @pytest.mark.parametrize("peer", [{"NNI_LOG_LEVEL": "warning"}], indirect=True)
 def test_log_level_of_the_experiment_holds(peer):
     peer.write("my_tuner.py", RECORDER)

@@ -101,11 +101,8 @@ def test_a_killed_trial_is_failed_and_the_experiment_goes_on(lab, victim):
         os.kill(leader if victim == "the shell" else program, signal.SIGKILL)
     lab.wait_for_end()
     after = lab.get(f"/trials/{trial['id']}")
-    assert (after["status"], after["exitCode"], after["message"]) == (
-        "FAILED",
-        137,
-        "ended by signal 9 (exit code 137)",
-    )
+    assert (after["status"], after["exitCode"]) == ("FAILED", 137)
+    assert after["message"].startswith("ended by signal 9 (exit code 137)")
     assert after["intermediates"] == 1, "what it had reported is kept"
     assert group_of(lab, trial) == []
     assert [note["success"] for note in lab.told("end") if note["id"] == trial["parameterId"]] == [False]

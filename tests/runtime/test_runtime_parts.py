@@ -1,18 +1,24 @@
 """The parts of the message loops that need no process: histories, replay, ids, faults in parameters."""
 
 import json
+import threading
+from queue import SimpleQueue
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nni.assessor import Assessor
 from nni.common.errors import NniError
+from nni.runtime import GONE
 from nni.runtime._assessor_dispatcher import TrialHistory
 from nni.runtime._failure import AlgorithmError, call, one_line
 from nni.runtime._parameter_sets import ParameterIds, find_fault, find_renamed_key
 from nni.runtime._replay import History, import_samples
+from nni.runtime._resumed_ids import ResumedIds
 from nni.runtime.msg_dispatcher import MsgDispatcher
-from nni.runtime.protocol import MetricType
+from nni.runtime.msg_dispatcher_base import MsgDispatcherBase
+from nni.runtime.protocol import CommandType, MetricType, connect
 from nni.tuner import Tuner
 
 
@@ -103,6 +109,95 @@ def test_history_keeps_what_is_still_running():
     assert history.with_result == {1}
     assert history.last_intermediate == {"B": '{"default": 1}'}
     assert [one["kind"] for one in history.events] == ["parameters", "parameters", "result", "end"]
+    assert History([*events, event("end", "B", 1, event="SUCCEEDED")]).with_result == set()
+
+
+def final(parameter_id, value="1"):
+    data = {"parameter_id": parameter_id, "trial_job_id": "T", "sequence": 0, "value": value}
+    return {**data, "type": MetricType.FINAL}
+
+
+@pytest.fixture
+def ids_from_0():
+    yield
+    connect(None)
+
+
+@pytest.mark.usefixtures("ids_from_0")
+def test_after_a_resume_an_advisor_gets_each_older_result_once_and_its_own_ids_shifted_back():
+    history = [
+        event("parameters", "A", 0, parameters={"x": 0}),
+        event("parameters", "B", 1, parameters={"x": 1}),
+        event("result", "A", 0, value=5),
+    ]
+    ids, imported = ResumedIds({"next_parameter_id": 2, "events": history}), []
+
+    def heard(data):
+        return ids.translate(CommandType.ReportMetricData, data, imported.extend)
+
+    assert heard(final(0)) is heard(final(1, "7")) is heard(final(1, "8")) is None  # only B had no result yet
+    assert imported == [{"parameter": {"x": 1}, "value": 7}]
+    assert heard(final(2)) == final(0)
+
+
+def test_an_intermediate_result_that_came_during_a_replay_is_newer_than_those_of_the_history():
+    tuner = Learner()
+    dispatcher = MsgDispatcher(tuner, Assessor(), include_intermediate_results=True)
+    report = {"parameter_id": 0, "trial_job_id": "A", "type": MetricType.PERIODICAL, "sequence": 1, "value": "2"}
+    dispatcher.enqueue_command(CommandType.ReportMetricData, report)
+    events = [
+        event("parameters", "A", 0, parameters={"x": 0}),
+        event("intermediate", "A", 0, sequence=0, value=1),
+    ]
+    dispatcher.handle_replay_history({"next_parameter_id": 1, "events": events})
+    end = {"trial_job_id": "A", "event": "EARLY_STOPPED", "hyper_params": '{"parameter_id": 0}'}
+    dispatcher.handle_trial_end(end)
+    assert tuner.results == [2]
+
+
+class Threads(MsgDispatcherBase):
+    """Notes in which thread each handler runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.multi_thread = True
+        self.seen = SimpleQueue()
+
+    def handle_initialize(self, data):
+        self.seen.put(("initialize", threading.current_thread()))
+
+    def handle_update_search_space(self, data):
+        self.seen.put(("space", threading.current_thread()))
+
+    def handle_import_data(self, data):
+        self.seen.put(("import", threading.current_thread()))
+
+
+def test_with_multi_thread_spaces_are_taken_in_order_and_the_rest_at_the_same_time():
+    advisor = Threads()
+    for command in (CommandType.Initialize, CommandType.ImportData, CommandType.UpdateSearchSpace):
+        advisor.enqueue_command(command, [])
+    advisor.enqueue_command(CommandType.Terminate, None)
+    advisor.run()
+    where = dict(advisor.seen.get(timeout=60) for _ in range(3))
+    assert where["initialize"] is where["space"] is threading.current_thread()
+    assert where["import"] is not threading.current_thread()
+
+
+def test_once_the_manager_is_gone_what_is_queued_is_in_vain():
+    advisor = Threads()
+    advisor.enqueue_command(CommandType.ImportData, [])
+    advisor.enqueue_command(CommandType.Terminate, GONE)
+    advisor.run()
+    assert advisor.seen.empty()
+
+
+class Learner(Tuner):
+    def __init__(self):
+        self.results = []
+
+    def receive_trial_result(self, parameter_id, parameters, value, **kwargs):
+        self.results.append(value)
 
 
 class Silent(Tuner):

@@ -48,6 +48,7 @@ def one(kind, value):
         ([0.7, 3.2, 1], [1, 2, 3]),
         ([2.4, 10, 5], [2.4, 5, 10]),
         ([2.5, 10, 5], [5, 10]),  # the bin of 0 shares a point with [2.5, 10], which has no mass
+        ([0.15, 0.42, 0.1], [2 * 0.1, 3 * 0.1, 4 * 0.1]),  # as above; 0.15 / 0.1 is just below 1.5 in floating point
         ([3, 3, 5], [3]),
         ([-1, 1, 1], [-1, 0, 1]),
     ],
@@ -150,7 +151,7 @@ def test_a_configuration_outside_is_named_with_the_path_of_the_fault(change, pat
         ("normal", [0, 1], [-50, 0.1], [float("inf"), 10**400]),
         ("lognormal", [0, 1], [0.1], [0, -1]),
         ("qlognormal", [0, 1, 1], [0, 3], [-1, 0.5]),
-        ("qnormal", [0, 1, 0.5], [-0.5, 1], [0.3, 1e308]),
+        ("qnormal", [0, 1, 0.5], [-0.5, 1], [0.3, 0.52, 1e308]),
         ("choice", [1, None, [1, 2]], [1, None, [1, 2]], [True, 0, [2, 1]]),
     ],
 )

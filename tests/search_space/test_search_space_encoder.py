@@ -133,6 +133,27 @@ def test_the_internal_scale_of_log_types_is_logarithmic():
     assert encoder.encode([{"x": 1e-4}, {"x": 1e-2}, {"x": 1}]).ravel().tolist() == pytest.approx([0, 0.5, 1])
 
 
+def test_a_rounded_log_value_of_zero_stands_in_the_middle_of_its_half_bin():
+    encoder = Encoder(parse({"x": {"_type": "qlognormal", "_value": [1, 2, 0.8]}}))
+    assert encoder.encode([{"x": 0}]).item() == pytest.approx((math.log(0.8 / 4) - 1) / 2)
+
+
+def test_bins_that_floating_point_cannot_tell_apart_have_no_ends():
+    encoder = Encoder(parse({"x": {"_type": "qlognormal", "_value": [0, 50, 1]}}))
+    below, above = encoder.edges(encoder.encode([{"x": 1e9}, {"x": 1e15}, {"x": 1e17}]))
+    assert np.isnan(below).ravel().tolist() == [False, True, True]
+    assert (below < above).ravel().tolist() == [True, False, False]
+    encoder = Encoder(parse({"x": {"_type": "qnormal", "_value": [0, 1e17, 1]}}))
+    below, above = encoder.edges(encoder.encode([{"x": 1e15}, {"x": 1e17 + 32}]))
+    assert np.isnan(below).ravel().tolist() == np.isnan(above).ravel().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("entry", [("quniform", [3, 3, 5]), ("uniform", [2, 2]), ("randint", [4, 5]), ("choice", [1])])
+def test_a_constant_has_all_of_its_prior_at_its_value(entry):
+    encoder = Encoder(parse({"x": {"_type": entry[0], "_value": entry[1]}}))
+    assert log_prior(encoder, encoder.sample(2, np.random.default_rng(0))).ravel().tolist() == [0, 0]
+
+
 def test_integers_share_the_internal_scale_equally():
     encoder = Encoder(parse({"x": {"_type": "randint", "_value": [7, 11]}}))
     rows = encoder.encode([{"x": x} for x in range(7, 11)])

@@ -59,8 +59,8 @@ class KernelMixture:
     def _blurs(self) -> list[float]:
         """Return the share of the uniform distribution in each categorical kernel.
 
-        Together the kernels give every option in proportion to (times seen + 1), as Laplace's rule has it. A choice with
-        branches has more to find out behind each option than one result tells: pseudo-counts are larger for it.
+        Together the kernels give every option in proportion to (times seen + 1), as Laplace's rule has it. A choice
+        with branches has more to find out behind each option than one result tells: pseudo-counts are larger for it.
         """
         branching = {position for position, _ in self._group.branches}
         counts = [BRANCH_COUNT if position in branching else 1 for position, _ in self._group.categorical]

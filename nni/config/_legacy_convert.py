@@ -181,7 +181,7 @@ def _algorithms(result: Conversion, source: dict[str, Any]) -> None:
         result.put((kind, "name"), section.get(builtin), (kind, builtin))
         result.put((kind, "className"), name, (kind, "className"))
         result.put((kind, "codeDirectory"), section.get("codeDir"), (kind, "codeDir"))
-        result.put((kind, "classArgs"), section.get("classArgs"), (kind, "classArgs"))
+        result.put((kind, "classArgs"), section.get("classArgs") or None, (kind, "classArgs"))
 
 
 def _service(result: Conversion, source: dict[str, Any], old: LegacyConfig) -> None:

@@ -55,8 +55,6 @@ def check_available(config: ExperimentConfig) -> None:
 
 
 def _later(config: ExperimentConfig) -> Iterator[Fault]:
-    if config.trial_gpu_number:
-        yield Fault(("trialGpuNumber",), "scheduling of GPUs is not available in this version; leave it out, or 0")
     if config.use_annotation:
         yield Fault(("useAnnotation",), "annotations are not available in this version; give a searchSpace")
 

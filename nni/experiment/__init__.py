@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TrainingServiceConfig,
     )
     from nni.experiment.client import ApiError, NniClient, NoAnswerError
-    from nni.experiment.data import TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
+    from nni.experiment.data import BestTrial, TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
     from nni.experiment.experiment import Experiment
     from nni.experiment.launch import LaunchError, ManagerCrashError
     from nni.experiment.stop import StopError
@@ -37,6 +37,7 @@ __all__ = [
     "AmlConfig",
     "ApiError",
     "AzureBlobConfig",
+    "BestTrial",
     "CustomAlgorithmConfig",
     "DlcConfig",
     "Experiment",
@@ -64,7 +65,9 @@ __all__ = [
 _HOME = {
     "Experiment": "nni.experiment.experiment",
     **dict.fromkeys(("ApiError", "NniClient", "NoAnswerError"), "nni.experiment.client"),
-    **dict.fromkeys(("TrialHyperParameters", "TrialJob", "TrialMetricData", "TrialResult"), "nni.experiment.data"),
+    **dict.fromkeys(
+        ("BestTrial", "TrialHyperParameters", "TrialJob", "TrialMetricData", "TrialResult"), "nni.experiment.data"
+    ),
     **dict.fromkeys(("LaunchError", "ManagerCrashError"), "nni.experiment.launch"),
     "StopError": "nni.experiment.stop",
 }

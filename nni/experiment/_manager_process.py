@@ -189,7 +189,8 @@ class ManagerProcess:
 
         process.terminate()
         _wait_or_kill(process)
-        if not self._entry.alive:  # else another manager has been faster, and the trials are its own
+        # Else another manager has been faster, and the trials are its own; and a view never has any.
+        if not self._entry.alive and not self._entry.is_view:
             terminate(leftovers(self._entry.directory))
 
     def _crash(self, code: int) -> ManagerCrashError:

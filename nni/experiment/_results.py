@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nni.experiment.data import TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
-from nni.store import Metric, Reader, StoreError, Trial, TrialStatus
+from nni.experiment.stored import StoredExperiment
+from nni.store import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nni.experiment.client import NniClient
+    from nni.experiment.data import TrialJob, TrialMetricData, TrialResult, TrialRow
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,12 @@ class Results:
     exported: list[TrialResult]
     jobs: list[TrialJob]
     metrics: list[TrialMetricData]
+    best: TrialRow | None = None
 
 
 def ask(client: NniClient) -> Results:
     """Return the results as the manager tells them; it must be running."""
-    return Results(client.profile(), client.export_data(), client.trial_jobs(), client.metric_data())
+    return _collected(client, client.profile())
 
 
 def read(directory: Path, profile: dict[str, Any]) -> Results | None:
@@ -42,48 +42,12 @@ def read(directory: Path, profile: dict[str, Any]) -> Results | None:
         As the manager told it; the database has the config with its secrets.
     """
     try:
-        return _read(Reader(directory / "db" / "nni.sqlite"), directory, profile)
-    except (StoreError, sqlite3.Error, OSError):
+        with StoredExperiment(directory) as stored:
+            return _collected(stored, profile)
+    except (StoreError, OSError):
         return None
 
 
-def _read(reader: Reader, directory: Path, profile: dict[str, Any]) -> Results:
-    trials = reader.trials()
-    metrics = [_metric(identifier, metric) for identifier, metric in reader.metrics()]
-    jobs = [_job(trial, directory / "trials" / trial.id) for trial in trials]
-    exported = [
-        TrialResult(json.loads(trial.parameters), json.loads(trial.final), trial.id)
-        for trial in trials
-        if trial.status is TrialStatus.SUCCEEDED and trial.final is not None
-    ]
-    return Results(profile, exported, jobs, metrics)
-
-
-def _metric(identifier: str, metric: Metric) -> TrialMetricData:
-    parameter_id = str(metric.parameter_id) if metric.parameter_id >= 0 else ""
-    value = json.loads(metric.value)
-    return TrialMetricData(metric.timestamp, identifier, parameter_id, metric.type, metric.sequence, value)
-
-
-def _job(trial: Trial, directory: Path) -> TrialJob:
-    """Return a trial as ``GET /trial-jobs`` does, which dates the final result at the trial's end."""
-    final = Metric(trial.sequence, 0, "FINAL", 0, trial.end_time or 0, trial.parameter_id, trial.final or "null")
-    has_result = trial.status is TrialStatus.SUCCEEDED and trial.final is not None
-    configuration = {
-        "parameter_id": trial.parameter_id if trial.parameter_id >= 0 else None,
-        "parameter_source": trial.source,
-        "parameters": json.loads(trial.parameters),
-        "parameter_index": trial.parameter_index,
-    }
-    return TrialJob(
-        trialJobId=trial.id,
-        status=trial.status.value,
-        hyperParameters=[TrialHyperParameters.from_json(configuration)],
-        logPath=str(directory),
-        startTime=trial.start_time,
-        endTime=trial.end_time,
-        finalMetricData=[_metric(trial.id, final)] if has_result else [],
-        stderrPath=str(directory / "stderr") if trial.status is TrialStatus.FAILED else None,
-        sequenceId=trial.sequence,
-        message=trial.message,
-    )
+def _collected(source: NniClient | StoredExperiment, profile: dict[str, Any]) -> Results:
+    best = source.summary()["best"]
+    return Results(profile, source.export_data(), source.trial_jobs(), source.metric_data(), best)

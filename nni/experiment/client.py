@@ -14,7 +14,7 @@ from nni.common.errors import NniError
 from nni.experiment.data import ExperimentSummary, TrialJob, TrialMetricData, TrialResult, TrialRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -142,9 +142,9 @@ class NniClient:
         body = {"params": {_PROFILE_FIELDS[update_type]: value}}
         self._request("PUT", "/experiment", params={"update_type": update_type}, content=_encode(body))
 
-    def import_data(self, data: Iterable[Mapping[str, Any]]) -> None:
-        """Feed ``{"parameter", "value"}`` records to the tuner."""
-        self._request("POST", "/experiment/import-data", content=_encode(list(data)))
+    def import_data(self, data: Any) -> None:
+        """Feed a list of ``{"parameter", "value"}`` records to the tuner; a custom algorithm may take other items."""
+        self._request("POST", "/experiment/import-data", content=_encode(data))
 
     def metadata(self) -> dict[str, Any]:
         """Return this experiment's entry of the list of experiments (REST 3.5)."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BestTrial",
     "ExperimentSummary",
     "MetricRow",
     "TrialHyperParameters",
@@ -31,8 +32,21 @@ class TrialResult(NamedTuple):
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> TrialResult:
-        """Read one item of ``GET /export-data``."""
-        return cls(_decoded(raw["parameter"]), _decoded(raw["value"]), raw["trialJobId"])
+        """Read one item of ``GET /export-data``, whose fields are plain JSON: a text stays the text it is."""
+        return cls(raw["parameter"], raw["value"], raw["trialJobId"])
+
+
+class BestTrial(NamedTuple):
+    """The succeeded trial with the best result: ``value`` is what it reported, a number or a dict."""
+
+    parameters: dict[str, Any]
+    value: Any
+    trial_id: str
+
+    @classmethod
+    def from_row(cls, row: TrialRow) -> BestTrial:
+        """Read the best trial of ``GET /summary``."""
+        return cls(row["parameters"], row["value"], row["id"])
 
 
 class TrialMetricData(NamedTuple):

@@ -7,14 +7,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nni.common.errors import NniError
+from nni.common.paths import absolute
 from nni.config import ExperimentConfig, TrainingServiceConfig, check_available
 from nni.experiment import _console, _results, launch
 from nni.experiment._console import logger
 from nni.experiment._progress import wait_until_done
 from nni.experiment.client import NniClient, NoAnswerError
+from nni.experiment.data import BestTrial
 from nni.store.registry import ExperimentRegistry, RegistryEntry
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -29,6 +32,9 @@ Platform: TypeAlias = "str | Sequence[str | TrainingServiceConfig] | TrainingSer
 
 _FAREWELL_S = 15.0
 """Seconds between the last answer of a manager that stops and the release of its lock, generously."""
+
+
+_LOOK_S = 0.2
 
 
 class NotStartedError(NniError):
@@ -71,6 +77,8 @@ class Experiment:
         self._client: NniClient | None = None
         self._results: _results.Results | None = None
         self._stopped = False
+        self.url_prefix: str | None = None
+        """Path under which page and REST API are served, for a proxy such as JupyterLab's; set it before the start."""
 
     # Start and stop
 
@@ -94,7 +102,7 @@ class Experiment:
         if self._client is not None:
             raise NniError(f"experiment {self.id} has been started already")
         config = self._launch_config()
-        options = launch.LaunchOptions(port=port, debug=debug)
+        options = launch.LaunchOptions(port=port, debug=debug, url_prefix=self.url_prefix)
         self._attach(launch.create(config, options, notify=_announce))
 
     def run(self, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> bool:
@@ -178,12 +186,52 @@ class Experiment:
             experiment._finish()
         return experiment
 
+    @classmethod
+    def view(
+        cls,
+        experiment_id: str,
+        port: int = 8080,
+        non_blocking: bool = False,
+        *,
+        wait_completion: bool | None = None,
+        experiment_dir: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Look at a stopped experiment without changing anything of it.
+
+        Parameters
+        ----------
+        experiment_id
+            Its id.
+        port
+            Port of REST API and web page. Default 8080.
+        non_blocking
+            True returns at once; :meth:`stop` ends the view. Default False: stay until Ctrl-C, or until the view is
+            ended from elsewhere.
+        wait_completion
+            The same the other way round, as :meth:`resume` calls it. Default: what `non_blocking` says.
+        experiment_dir
+            Its directory, if it was moved or copied. Default: where it was.
+
+        Raises
+        ------
+        LaunchError
+            It is unknown or running, or the port is taken.
+        """
+        experiment = cls()
+        directory = None if experiment_dir is None else absolute(experiment_dir)
+        options = launch.LaunchOptions(port=port)
+        experiment._attach(launch.view(experiment_id, options, directory=directory, notify=_announce_view))
+        experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
+        if not non_blocking if wait_completion is None else wait_completion:
+            experiment._show_until_interrupted()
+        return experiment
+
     # What subclasses may change (PLT-218)
 
     def _launch_config(self) -> dict[str, Any]:
         """Return the checked config for the manager; a subclass may fill in the trial command here first."""
-        self.config.validate()
         check_available(self.config)
+        self.config.validate()
         return self.config.canonical()
 
     # Look
@@ -209,6 +257,12 @@ class Experiment:
     def export_data(self) -> list[TrialResult]:
         """Return parameters and final result of every succeeded trial."""
         return self._results.exported if self._results else self._require_client().export_data()
+
+    @property
+    def best(self) -> BestTrial | None:
+        """Parameters, result and id of the best trial; None while no trial has a result."""
+        found = self._results.best if self._results else self._require_client().summary()["best"]
+        return None if found is None else BestTrial.from_row(found)
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials."""
@@ -317,6 +371,17 @@ class Experiment:
             logger.error("%s", error)
         return summary["status"] == "DONE"
 
+    def _show_until_interrupted(self) -> None:
+        logger.info("Press Ctrl-C to end the view")
+        entry = self._require_entry()
+        try:
+            while entry.alive:
+                time.sleep(_LOOK_S)
+        except KeyboardInterrupt:
+            logger.info("KeyboardInterrupt detected")
+        finally:
+            self.stop()
+
     def _last_answer(self) -> _results.Results | None:
         try:
             return _results.ask(self._require_client())
@@ -362,6 +427,12 @@ def _announce(step: launch.LaunchStep, experiment_id: str) -> None:
         logger.info("Starting web server...")
     elif step is launch.LaunchStep.SPAWNED:
         logger.info("Setting up...")
+
+
+def _announce_view(step: launch.LaunchStep, experiment_id: str) -> None:
+    if step is launch.LaunchStep.CREATED:
+        logger.info("Viewing experiment, Experiment ID: %s", experiment_id)
+        logger.info("Starting web server...")
 
 
 def _announce_resume(step: launch.LaunchStep, experiment_id: str) -> None:

@@ -5,7 +5,7 @@ Light on purpose: the manager is spawned before the launcher imports anything th
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import os
 import secrets
@@ -25,13 +25,13 @@ from nni.experiment._manager_process import (
     ManagerProcess,
 )
 from nni.experiment._port import require_free_port
-from nni.store import Store
 from nni.store.registry import ExperimentRegistry, RegistryEntry
+from nni.store.salvage import entry_of, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["LaunchError", "LaunchOptions", "LaunchStep", "Launched", "ManagerCrashError", "create", "resume"]
+__all__ = ["LaunchError", "LaunchOptions", "LaunchStep", "Launched", "ManagerCrashError", "create", "resume", "view"]
 
 _ID_LENGTH = 8
 
@@ -119,20 +119,82 @@ def resume(
     before = registry.find(experiment_id)
     entry = _stopped_entry(experiment_id, before, directory, registry)
     require_free_port(options.port, registry, options.host)
-    entry = replace(
-        entry, status="INITIALIZED", port=options.port, pid=os.getpid(), urls=[], url_prefix=options.url_prefix
-    )
-    registry.put(replace(entry, end_time=None))
-    (entry.directory / "log").mkdir(exist_ok=True)
+    entry = replace(_starting(entry, options), end_time=None)
+    registry.put(entry)
     try:
-        if notify:
-            notify(LaunchStep.CREATED, entry.id)
-        return ManagerProcess(entry, "resume", _with_level(options, {}), registry, notify).run(None)
+        return _start_again(entry, "resume", options, registry, notify)
     except ManagerCrashError:
         raise
     except BaseException:
         registry.put(before) if before else registry.remove(experiment_id)
         raise
+
+
+def view(
+    experiment_id: str,
+    options: LaunchOptions | None = None,
+    *,
+    directory: Path | None = None,
+    notify: Callable[[LaunchStep, str], None] | None = None,
+    registry: ExperimentRegistry | None = None,
+) -> Launched:
+    """Serve a stopped experiment without changing anything of it (PLT-029, PLT-389).
+
+    While it is viewed it stands in the list of experiments as VIEWED; afterwards the list is as it was before, also if
+    `directory` is a copy of an experiment that is in the list.
+
+    Parameters
+    ----------
+    experiment_id, options, directory, notify, registry
+        As for :func:`resume`.
+
+    Raises
+    ------
+    LaunchError
+        Unknown or running experiment, no such directory, port taken, or its database cannot be read.
+    ManagerCrashError
+        The process died while starting.
+    """
+    options, registry = options or LaunchOptions(), registry or ExperimentRegistry()
+    before = registry.find(experiment_id)
+    if before is not None and before.alive:  # its place in the list is taken, whichever directory is asked for
+        raise LaunchError(_busy(before, "view"))
+    entry = _stopped_entry(experiment_id, before, directory, registry, "view")
+    require_free_port(options.port, registry, options.host)
+    entry = _starting(entry, options).as_view(before)
+    registry.put(entry)
+    try:
+        return _start_again(entry, "view", options, registry, notify)
+    except BaseException:
+        registry.end_view(experiment_id)
+        raise
+
+
+def _starting(entry: RegistryEntry, options: LaunchOptions) -> RegistryEntry:
+    return replace(
+        entry, status="INITIALIZED", port=options.port, pid=os.getpid(), urls=[], url_prefix=options.url_prefix
+    )
+
+
+def _start_again(
+    entry: RegistryEntry,
+    action: str,
+    options: LaunchOptions,
+    registry: ExperimentRegistry,
+    notify: Callable[[LaunchStep, str], None] | None,
+) -> Launched:
+    try:
+        (entry.directory / "log").mkdir(exist_ok=True)
+        if not os.access(entry.directory / "log", os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise LaunchError(
+            f"{entry.directory}: cannot be written ({error.strerror}), and a lock has to be put there; "
+            f"copy it, and name the copy with --experiment_dir"
+        ) from None
+    if notify:
+        notify(LaunchStep.CREATED, entry.id)
+    return ManagerProcess(entry, action, _with_level(options, {}), registry, notify).run(None)
 
 
 def _with_level(options: LaunchOptions, config: Mapping[str, Any]) -> LaunchOptions:
@@ -160,7 +222,7 @@ def _reserve(config: Mapping[str, Any], options: LaunchOptions, registry: Experi
             directory=root / experiment_id,
             port=options.port,
             start_time=time.time_ns() // 1_000_000,
-            platform=_platform(config),
+            platform=platform_of(config),
             name=config.get("experimentName") or "",
             pid=os.getpid(),
             url_prefix=options.url_prefix,
@@ -175,26 +237,32 @@ def _new_id() -> str:
             return text
 
 
-def _platform(config: Mapping[str, Any]) -> str:
-    service = config.get("trainingService") or {}
-    return "hybrid" if isinstance(service, list) else str(service.get("platform", "local"))
-
-
 def _stopped_entry(
-    experiment_id: str, known: RegistryEntry | None, directory: Path | None, registry: ExperimentRegistry
+    experiment_id: str,
+    known: RegistryEntry | None,
+    directory: Path | None,
+    registry: ExperimentRegistry,
+    action: str = "resume",
 ) -> RegistryEntry:
     if directory is not None:
         known = _external_entry(experiment_id, _find_directory(experiment_id, directory))
     elif known is None:
         known = registry.get(experiment_id)  # raises with similar ids
     if known.alive:
-        raise LaunchError(f"experiment {experiment_id} is running on port {known.port}; nothing to resume")
+        raise LaunchError(_busy(registry.find(experiment_id) or known, action))
     if not _is_experiment(known.directory):
         raise LaunchError(
-            f"experiment {experiment_id}: {known.directory} holds no db/nni.sqlite, so there is nothing to resume; "
+            f"experiment {experiment_id}: {known.directory} holds no db/nni.sqlite, so there is nothing to {action}; "
             f"if the directory was moved, name it with --experiment_dir"
         )
     return known
+
+
+def _busy(entry: RegistryEntry, action: str) -> str:
+    if entry.is_view:
+        return f"experiment {entry.id} is being viewed on port {entry.port}; end that first: nnictl stop {entry.id}"
+    where = f"; its page: {entry.urls[0].partition('?')[0]}" if action == "view" and entry.urls else ""
+    return f"experiment {entry.id} is running on port {entry.port}; nothing to {action}{where}"
 
 
 def _find_directory(experiment_id: str, directory: Path) -> Path:
@@ -208,19 +276,10 @@ def _find_directory(experiment_id: str, directory: Path) -> Path:
 
 def _external_entry(experiment_id: str, directory: Path) -> RegistryEntry:
     """Return an entry made of what the experiment's own database says."""
-    with contextlib.closing(Store(directory / "db" / "nni.sqlite", read_only=True)) as store:
-        profile = store.profile()
-    if profile is None or profile.id != experiment_id:
-        there = f"experiment {profile.id}" if profile else "an experiment that never started"
-        raise LaunchError(f"experiment_dir: {directory} holds {there}, not {experiment_id}")
-    return RegistryEntry(
-        id=experiment_id,
-        directory=directory,
-        start_time=profile.start_time,
-        status="STOPPED",
-        platform=_platform(profile.config),
-        name=profile.config.get("experimentName") or "",
-    )
+    entry = entry_of(directory)
+    if entry.id != experiment_id:
+        raise LaunchError(f"experiment_dir: {directory} holds experiment {entry.id}, not {experiment_id}")
+    return entry
 
 
 def _is_experiment(directory: Path) -> bool:

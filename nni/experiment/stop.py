@@ -70,10 +70,14 @@ def stop_experiment(
             "does it run as another user or in a container?"
         )
     clean = manager is None or _end(manager, entry, grace, on_wait)
+    registry = registry or ExperimentRegistry()
+    if entry.is_view:  # it has started nothing; trials that outlived their manager are not its own
+        registry.end_view(entry.id)
+        return clean
     # None after a clean end, but a manager may die of SIGTERM before it listens for it, and a trial's child may have
     # left the trial's process group.
     terminate(leftovers(entry.directory))
-    _mark_stopped(entry, registry or ExperimentRegistry())
+    _mark_stopped(entry, registry)
     return clean
 
 

@@ -19,9 +19,9 @@ from nni.manager import events as ev
 from nni.manager.dispatcher_link import DispatcherLink
 from nni.manager.events import Event, Instruction, Moment
 from nni.manager.journal import Journal
-from nni.manager.state import ExperimentState, configuration
+from nni.manager.state import ExperimentState
 from nni.runtime.protocol import CommandType, Message
-from nni.store import Batch, ExperimentStatus, Store, Trial, TrialStatus
+from nni.store import Batch, ExperimentStatus, Store, Trial, TrialStatus, configuration
 from nni.training_service import Adoption, TrainingService, TrialForm, TrialJobDetail, TrialJobMetric
 
 _logger = logging.getLogger("nni.manager")
@@ -289,7 +289,7 @@ class Engine:
         except OSError as error:
             self.handle(ev.DispatcherLost(f"the dispatcher cannot be started: {error}"))
             return
-        algorithms = {kind: config.get(kind) for kind in ("tuner", "assessor", "advisor")}
+        algorithms = {kind: config.get(kind) for kind in ("tuner", "assessor", "advisor", "multiThread")}
         self._link.send(CommandType.Setup, {"experimentId": self.state.profile.id, **algorithms})
         self._link.send(CommandType.Initialize, config.get("searchSpace", {}))
         events = self.store.history(intermediates=self.state.limits.intermediates_wanted)

@@ -18,7 +18,7 @@ from nni.manager.ids import trial_id
 from nni.manager.limits import Limits
 from nni.manager.metrics import Reading, read_lines
 from nni.runtime.protocol import CommandType, MetricType
-from nni.store import ExperimentStatus, Profile, Trial, TrialStatus
+from nni.store import ExperimentStatus, Profile, Trial, TrialStatus, configuration
 
 _STRIKES = 2  # dispatcher deaths without progress in between, after which it is given up
 _FORGIVEN_AFTER = 60.0  # seconds of idle life that are progress too: what it had been told did not kill it
@@ -109,6 +109,9 @@ class ExperimentState:
             return "the experiment is in ERROR: " + (self.profile.errors[-1] if self.profile.errors else "")
         if self._blocked is not None:
             return self._blocked
+        held = [self.active[name] for name in self._submitted if self.active[name].status is TrialStatus.WAITING]
+        if reasons := [trial.message for trial in held if trial.message and trial.stopping is None]:
+            return reasons[0]
         if self.stopping or self._out_of_budget() is not None or self._tuner_done:
             return self._out_of_budget() or ("the tuner has nothing more to suggest" if self._tuner_done else None)
         if len(self._submitted) < self.limits.concurrency and self._outstanding:
@@ -313,7 +316,10 @@ class ExperimentState:
         trial.start_time = event.start_time or trial.start_time
         if not event.status.ended:
             self._set_status(trial, event.status)
-            self._set_deadline(trial, moment)
+            if trial.stopping is None:
+                trial.message = event.message  # why it waits; nothing once it runs
+            if event.status is TrialStatus.RUNNING:
+                self._set_deadline(trial, moment)
             return [SaveTrial(trial)]
         trial.exit_code = event.exit_code
         trial.message = trial.message or event.message
@@ -433,15 +439,6 @@ class ExperimentState:
         self._tuner_done = True
         self._initialized = True
         return []
-
-
-def configuration(trial: Trial) -> str:
-    """Return what a trial is given as ``parameter.cfg``, which is also what its tuner sent."""
-    parameter_id = "null" if trial.parameter_id < 0 else trial.parameter_id
-    return (
-        f'{{"parameter_id": {parameter_id}, "parameter_source": "{trial.source}", '
-        f'"parameters": {trial.parameters}, "parameter_index": {trial.parameter_index}}}'
-    )
 
 
 def _is_early(status: TrialStatus | None) -> bool:

@@ -12,16 +12,16 @@ from nni.common.errors import NniError
 from nni.common.version import __version__
 from nni.server import page, routes, routes_2x
 from nni.server.answers import JsonResponse
-from nni.server.experiment import RunningExperiment
 from nni.server.refused import RefusedError
 from nni.server.security import Guard
+from nni.server.served import ServedExperiment
 from nni.store.registry import ExperimentRegistry
 
 _logger = logging.getLogger("nni.server")
 API = "/api/v1/nni"
 
 
-def build(experiment: RunningExperiment, registry: ExperimentRegistry, prefix: str, token: str | None) -> FastAPI:
+def build(experiment: ServedExperiment, registry: ExperimentRegistry, prefix: str, token: str | None) -> FastAPI:
     """Return the application; `prefix` (``"/x"`` or empty) stands before every path (PLT-225)."""
     app = FastAPI(
         title="NNI",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 from nni.common import json
-from nni.config import ExperimentConfig, load_search_space
+from nni.config import ConfigError, ExperimentConfig, load_search_space
+from nni.config._start import start_faults
 from nni.manager import events as ev
 from nni.manager.engine import Engine
-from nni.manager.queries import Queries
+from nni.manager.queries import Standing
 from nni.server.imports import checked_import
 from nni.server.refused import RefusedError
+from nni.server.served import ServedExperiment
 from nni.store import ExperimentStatus, TrialStatus
 
 UPDATES = {
@@ -24,78 +25,25 @@ UPDATES = {
 """What a running experiment lets a person change, by the documented names of the REST API."""
 
 
-class RunningExperiment:
-    """What REST, event stream and page work with."""
+class RunningExperiment(ServedExperiment):
+    """An experiment with its engine."""
 
     def __init__(self, engine: Engine, directory: Path) -> None:
+        super().__init__(directory, engine.state.profile)
         self.engine = engine
-        self.directory = directory
-        self.profile = engine.state.profile
-        self.queries = Queries(directory, self.profile)
-        self.changed = asyncio.Event()
-        """Set at the next change; every change puts a new event in its place."""
-        self.stop_requested = asyncio.Event()
+
+    @property
+    def standing(self) -> Standing:
+        """As the engine knows it now."""
+        engine = self.engine
+        return Standing(engine.status.value, engine.errors, engine.state.counts, engine.fault or engine.state.waiting())
 
     @property
     def ended(self) -> bool:
         """Whether the experiment has stopped for good."""
         return self.engine.state.status is ExperimentStatus.STOPPED
 
-    def announce(self) -> None:
-        """Wake everybody who waits for a change."""
-        waiting, self.changed = self.changed, asyncio.Event()
-        waiting.set()
-
-    def request_stop(self) -> None:
-        """Have the whole manager end cleanly."""
-        self.stop_requested.set()
-
-    def redacted_config(self) -> dict[str, Any]:
-        """Return the configuration without its secrets."""
-        return ExperimentConfig.from_dict(self.profile.config).redacted()
-
-    def profile_2x(self) -> dict[str, Any]:
-        """Return the profile as the 2.x API did (with the v2 configuration in ``params``)."""
-        profile = self.profile
-        answer = {
-            "id": profile.id,
-            "revision": profile.revision,
-            "execDuration": profile.duration_ms // 1000,
-            "logDir": str(self.directory),
-            "nextSequenceId": profile.next_sequence,
-            "params": self.redacted_config(),
-            "startTime": profile.start_time,
-        }
-        return answer if profile.end_time is None else {**answer, "endTime": profile.end_time}
-
-    def summary(self) -> dict[str, Any]:
-        """Return everything that a person wants to know first."""
-        state, profile = self.engine.state, self.profile
-        services = profile.config["trainingService"]
-        platforms = [item["platform"] for item in (services if isinstance(services, list) else [services])]
-        return {
-            "id": profile.id,
-            "name": profile.config.get("experimentName") or "",
-            "status": self.engine.status.value,
-            "errors": self.engine.errors,
-            "platform": ",".join(platforms),
-            "startTime": profile.start_time,
-            "endTime": profile.end_time,
-            "execDuration": profile.duration_ms / 1000,
-            "maxExperimentDuration": state.limits.duration,
-            "maxTrialNumber": state.limits.trials,
-            "trialConcurrency": state.limits.concurrency,
-            "optimizeMode": "maximize" if self.queries.maximize else "minimize",
-            "counts": {status.value: number for status, number in state.counts.items() if number},
-            "trials": profile.next_sequence,
-            "best": self.queries.best(),
-            "revision": self.queries.reader.revision(),
-            "waiting": self.engine.fault or state.waiting(),
-            "directory": str(self.directory),
-            "tuner": _algorithm_name(profile.config),
-        }
-
-    def update(self, update_type: str, params: dict[str, Any]) -> None:
+    async def update(self, update_type: str, params: dict[str, Any]) -> None:
         """Change one setting; raises `RefusedError` or ``ConfigError`` with the reason."""
         field = UPDATES.get(update_type)
         if field is None:
@@ -110,10 +58,11 @@ class RunningExperiment:
             changed.pop("searchSpaceFile", None)
         config = ExperimentConfig.from_dict(changed)
         if field == "searchSpace":
-            config.validate()
+            _check_search_space(config)
         self.engine.handle(ev.ConfigChanged(complete(config), field))
+        await self.engine.settled()
 
-    def kill_trial(self, identifier: str) -> None:
+    async def kill_trial(self, identifier: str) -> None:
         """Have a trial ended; raises ``KeyError`` for an unknown id."""
         trial = self.queries.reader.trial(identifier)
         if trial is None:
@@ -122,8 +71,9 @@ class RunningExperiment:
             raise RefusedError(f"trial {identifier} has ended already ({trial.status.value})")
         self._refuse_if_held()
         self.engine.handle(ev.KillRequested(identifier, TrialStatus.USER_CANCELED, "killed by the user"))
+        await self.engine.settled()
 
-    def add_trial(self, parameters: Any) -> int:
+    async def add_trial(self, parameters: Any) -> int:
         """Queue a configuration of a person's own; returns its sequence number."""
         if not isinstance(parameters, dict) or not parameters:
             raise RefusedError("the parameters of a trial must be a JSON object with at least one key")
@@ -133,12 +83,23 @@ class RunningExperiment:
         if self.engine.state.trials_left() == 0:
             raise RefusedError("maxTrialNumber is reached; raise it first")
         self.engine.handle(ev.CustomTrialRequested(json.dumps(parameters)))
-        return self.profile.next_sequence - 1
+        sequence = self.profile.next_sequence - 1
+        await self.engine.settled()
+        return sequence
 
-    def import_data(self, data: Any) -> None:
+    async def import_data(self, data: Any) -> None:
         """Hand results from elsewhere to the tuner."""
         self._refuse_if_held()
-        self.engine.handle(ev.ImportRequested(checked_import(data, self.profile.config.get("searchSpace"))))
+        config = self.profile.config
+        algorithm = config.get("advisor") or config.get("tuner") or {}
+        samples = checked_import(data, config.get("searchSpace"), custom="className" in algorithm)
+        self.engine.handle(ev.ImportRequested(samples))
+        await self.engine.settled()
+
+    async def set_cluster_metadata(self, settings: dict[str, Any]) -> None:
+        """Hand settings to the training service."""
+        for key, value in settings.items():
+            await self.engine.service.set_cluster_metadata(key, str(value))
 
     def _refuse_if_held(self) -> None:
         if self.engine.state.stopping:
@@ -147,14 +108,16 @@ class RunningExperiment:
             raise RefusedError(self.engine.fault)
 
 
+def _check_search_space(config: ExperimentConfig) -> None:
+    """Raise ``ConfigError``, with the names that REST has, if the search space is none or not one for the tuner."""
+    faults = [fault for fault in start_faults(config) if fault.path[:1] == ("searchSpace",)]
+    if faults:
+        raise ConfigError(faults)
+
+
 def complete(config: ExperimentConfig) -> dict[str, Any]:
     """Return the canonical configuration with the search space in it, wherever it was written."""
     canonical = config.canonical()
     if canonical.pop("searchSpaceFile", None):  # the file may be gone when the experiment is resumed
         canonical["searchSpace"] = load_search_space(config)
     return canonical
-
-
-def _algorithm_name(config: dict[str, Any]) -> str:
-    algorithm = config.get("advisor") or config.get("tuner") or {}
-    return algorithm.get("name") or algorithm.get("className") or ""

@@ -11,7 +11,7 @@ from nni.server.refused import RefusedError
 _EXTRA = {"TRIAL_BUDGET"}  # which samples of multi-fidelity algorithms may carry (HPO-356)
 
 
-def checked_import(data: Any, search_space: Any) -> list[dict[str, Any]]:
+def checked_import(data: Any, search_space: Any, *, custom: bool = False) -> list[Any]:
     """Return the samples if every one is right; nothing is taken of an import with a fault.
 
     Parameters
@@ -20,6 +20,8 @@ def checked_import(data: Any, search_space: Any) -> list[dict[str, Any]]:
         ``[{"parameter": {...}, "value": number or object}, ...]``.
     search_space
         Names are compared with it where it has the documented form; that of a custom algorithm is its own affair.
+    custom
+        The algorithm is the user's own, and what the items are is between the two (PLT-046).
 
     Raises
     ------
@@ -28,6 +30,8 @@ def checked_import(data: Any, search_space: Any) -> list[dict[str, Any]]:
     """
     if not isinstance(data, list):
         raise RefusedError('imported data must be a list of {"parameter": {...}, "value": ...}')
+    if custom:
+        return data
     names = _names(search_space)
     for place, item in enumerate(data):
         _check(item, names, f"imported data, item {place}")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
 from nni.common.version import __version__
-from nni.server.experiment import RunningExperiment
+from nni.server.served import ServedExperiment
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1a1a2e }
@@ -21,7 +21,7 @@ td, th { border-color: #333 } .error { color: #ff8a80 } a { color: #8ab4f8 } }
 """
 
 
-def router(experiment: RunningExperiment, app: FastAPI, api: str) -> APIRouter:
+def router(experiment: ServedExperiment, app: FastAPI, api: str) -> APIRouter:
     """Return the pages; `api` is the path of the REST API."""
     routes = APIRouter(include_in_schema=False)
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -25,33 +24,16 @@ from nni.manager.dispatcher_link import DispatcherLink, DispatcherSettings
 from nni.manager.engine import Engine
 from nni.manager.state import ExperimentState
 from nni.server.experiment import RunningExperiment, complete
+from nni.server.host import LOOPBACK, Host, Ready
 from nni.server.lock import hold
+from nni.server.viewer import Viewer
 from nni.store import Profile, Store
-from nni.store.registry import ExperimentRegistry, RegistryError
+from nni.store.registry import RegistryError
 from nni.training_service import TrainingService
+from nni.training_service.gpu import GpuRules, GpuSchedule, read_devices
 from nni.training_service.local import LocalSettings, LocalTrainingService
 
 _logger = logging.getLogger("nni.server")
-_LOOPBACK = "127.0.0.1"
-
-
-class Ready:
-    """Tells the launcher how the start went, over the descriptor it gave."""
-
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
-
-    def tell(self, **event: Any) -> None:
-        """Write one event."""
-        if self._descriptor is not None:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._descriptor, json.dumps(event).encode() + b"\n")
-
-    def close(self) -> None:
-        """Nothing more will be told."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -59,9 +41,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m nni.server", description="The manager of one experiment.")
     parser.add_argument("--experiment-id", required=True)
     parser.add_argument("--directory", required=True, type=Path, help="the experiment's own directory")
-    parser.add_argument("--action", required=True, choices=["create", "resume"])
+    parser.add_argument("--action", required=True, choices=["create", "resume", "view"])
     parser.add_argument("--port", required=True, type=int)
-    parser.add_argument("--host", default=_LOOPBACK, help="any other address requires the token that is printed")
+    parser.add_argument("--host", default=LOOPBACK, help="any other address requires the token that is printed")
     parser.add_argument("--url-prefix", default="")
     parser.add_argument("--log-level", choices=list(logs.LEVELS))
     parser.add_argument("--foreground", action="store_true")
@@ -78,8 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         with _listening(options.host, options.port) as sockets:
             with _disk_errors_told():
                 lock = hold(options.directory)
-            manager = Manager(options, sockets, ready)
-            asyncio.run(manager.run())
+            host = Host(options, sockets, ready)
+            life = Viewer(host, options.log_level or "info") if options.action == "view" else Manager(options, host)
+            asyncio.run(life.run())
             os.close(lock)
     except NniError as error:
         ready.tell(event="error", message=str(error))
@@ -120,21 +103,15 @@ class Manager:
     ----------
     options
         See :func:`arguments`.
-    sockets
-        Where to listen.
-    ready
-        Where to tell the launcher.
+    host
+        Where to serve.
     """
 
-    def __init__(self, options: argparse.Namespace, sockets: list[socket.socket], ready: Ready) -> None:
+    def __init__(self, options: argparse.Namespace, host: Host) -> None:
         self._options = options
-        self._sockets = sockets
-        self._ready = ready
+        self._host = host
         self._directory: Path = options.directory
-        self._prefix = f"/{options.url_prefix.strip('/')}" if options.url_prefix.strip("/") else ""
-        self._registry = ExperimentRegistry()
-        # A token in the URL is the only thing between an open address and everybody who can reach it.
-        self._token = None if options.host in {_LOOPBACK, "::1", "localhost"} else secrets.token_urlsafe(24)
+        self._registry = host.registry
         self._told: tuple[str, int | None] | None = None
         self._telling = threading.Lock()
 
@@ -148,7 +125,7 @@ class Manager:
         engine.start(engine.store.unfinished())
         # Meanwhile the dispatcher starts; importing the web framework takes as long as importing numpy there.
         await asyncio.to_thread(_import_web)
-        await self._serve()
+        await self._host.serve(self._experiment, self._end)
 
     def _prepare(self) -> Engine:
         store, profile = self._open()
@@ -186,12 +163,17 @@ class Manager:
 
     def _service(self, profile: Profile) -> TrainingService:
         config = profile.config
+        rules = gpu_rules(config)
+        if rules is not None and (problem := GpuSchedule(rules).impossible(read_devices())):
+            raise NniError(problem)
         settings = LocalSettings(
             profile.id,
             self._directory,
             config["trialCommand"],
             Path(config["trialCodeDirectory"]),
             config.get("trialGpuNumber"),
+            tuple(config["trainingService"].get("preload") or ()),
+            rules,
         )
         return LocalTrainingService(settings)
 
@@ -207,27 +189,10 @@ class Manager:
 
         return link
 
-    async def _serve(self) -> None:
-        from nni.server import web  # noqa: PLC0415  (already imported, in a thread, beside the start of the experiment)
-
-        experiment = self._experiment
-        server = web.WebServer(web.build(experiment, self._registry, self._prefix, self._token))
-        await server.start(self._sockets)
-        self._announce_ready()
-        await experiment.stop_requested.wait()
+    async def _end(self) -> None:
         _logger.info("stopping")
-        await experiment.engine.stop()
+        await self._experiment.engine.stop()
         self._tell_registry()
-        await server.stop()
-
-    def _announce_ready(self) -> None:
-        port = self._sockets[0].getsockname()[1]
-        query = f"?token={self._token}" if self._token else ""
-        urls = [f"http://{host}:{port}{self._prefix}{query}" for host in _addresses(self._options.host)]
-        with contextlib.suppress(RegistryError):  # started without a launcher: nothing knows it, nothing is to be told
-            self._registry.update(self._options.experiment_id, port=port, pid=os.getpid(), urls=urls)
-        self._ready.tell(event="ready", port=port, pid=os.getpid(), urls=urls)
-        self._ready.close()
 
     def _changed(self, trials: set[str]) -> None:
         self._experiment.announce()
@@ -247,19 +212,19 @@ class Manager:
             self._registry.update(self._options.experiment_id, status=status, end_time=end_time, start_time=start_time)
 
 
-def _addresses(host: str) -> list[str]:
-    """Return the addresses at which the page can be opened; every one of the machine for ``0.0.0.0``."""
-    if host not in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not bound)
-        return [f"[{host}]" if ":" in host else host]
-    import psutil  # noqa: PLC0415  (only here, and its import takes a while)
-
-    found = [
-        address.address
-        for addresses in psutil.net_if_addrs().values()
-        for address in addresses
-        if address.family == socket.AF_INET
-    ]
-    return sorted(found, key=lambda address: address.startswith("127."))
+def gpu_rules(config: dict[str, Any]) -> GpuRules | None:
+    """Return how a configuration wants GPUs to be given to trials; None where they are not scheduled (PLT-081)."""
+    number = config.get("trialGpuNumber")
+    if not number:
+        return None
+    service = config["trainingService"]
+    indices = service.get("gpuIndices")
+    return GpuRules(
+        number,
+        None if indices is None else tuple(indices),
+        service.get("maxTrialNumberPerGpu", 1),
+        bool(service.get("useActiveGpu")),
+    )
 
 
 def _import_web() -> None:

@@ -9,8 +9,8 @@ from fastapi import APIRouter, HTTPException, Query, WebSocket, WebSocketDisconn
 from fastapi.responses import Response
 
 from nni.server.answers import JsonResponse, text_file
-from nni.server.experiment import RunningExperiment
-from nni.server.routes_2x import trial_path
+from nni.server.routes_2x import trial_path, unknown_trial
+from nni.server.served import ServedExperiment
 from nni.store import ORDERS, TrialStatus
 
 _LOGS = ("nnimanager.log", "dispatcher.log", "nnictl_stdout.log", "nnictl_stderr.log", "dispatcher_stderr.log")
@@ -20,7 +20,7 @@ _PAUSE = 0.2  # seconds between pushes to one client: at most five a second
 Lines = Annotated[int | None, Query(ge=0)]
 
 
-def router(experiment: RunningExperiment) -> APIRouter:
+def router(experiment: ServedExperiment) -> APIRouter:
     """Return our routes of one experiment."""
     routes = APIRouter(tags=["NNI"], default_response_class=JsonResponse)
     _add_reading(routes, experiment)
@@ -41,7 +41,7 @@ def router(experiment: RunningExperiment) -> APIRouter:
     return routes
 
 
-def _add_reading(routes: APIRouter, experiment: RunningExperiment) -> None:
+def _add_reading(routes: APIRouter, experiment: ServedExperiment) -> None:
     @routes.get("/summary", summary="Everything one wants to know first")
     async def summary() -> Response:
         return JsonResponse(experiment.summary())
@@ -62,18 +62,18 @@ def _add_reading(routes: APIRouter, experiment: RunningExperiment) -> None:
     def trial(trial_id: str) -> Response:
         found = experiment.queries.trial(trial_id)
         if found is None:
-            raise HTTPException(404, f"no trial {trial_id}")
+            raise unknown_trial(experiment, trial_id)
         return JsonResponse(found)
 
     @routes.get("/trials/{trial_id}/metrics", summary="What one trial reported")
     def trial_metrics(trial_id: str) -> Response:
         found = experiment.queries.reader.trial(trial_id)
         if found is None:
-            raise HTTPException(404, f"no trial {trial_id}")
+            raise unknown_trial(experiment, trial_id)
         return JsonResponse(experiment.queries.trial_metrics(found.sequence))
 
 
-def _add_files(routes: APIRouter, experiment: RunningExperiment) -> None:
+def _add_files(routes: APIRouter, experiment: ServedExperiment) -> None:
     @routes.get("/logs/{name}", summary="A log file of the experiment")
     def log(name: str, head: Lines = None, tail: Lines = None) -> Response:
         path = experiment.directory / "log" / name
@@ -88,7 +88,7 @@ def _add_files(routes: APIRouter, experiment: RunningExperiment) -> None:
         return text_file(trial_path(experiment, trial_id, name), head, tail)
 
 
-async def _push(socket: WebSocket, experiment: RunningExperiment, after: int) -> None:
+async def _push(socket: WebSocket, experiment: ServedExperiment, after: int) -> None:
     """Send what changed, as fast as this client takes it and at most five times a second.
 
     Nothing is queued for a slow client: it gets the present state of what changed since it was last served.

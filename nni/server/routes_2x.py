@@ -9,15 +9,16 @@ from fastapi import APIRouter, Body, HTTPException
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from nni.common.version import __version__
+from nni.experiment.stored import no_such_trial
 from nni.server.answers import JsonResponse, json_stream
-from nni.server.experiment import RunningExperiment
+from nni.server.served import ServedExperiment
 from nni.store import TrialStatus
 from nni.store.registry import ExperimentRegistry
 
 _TRIAL_FILES = {"trial.log", "stderr", "stdout", "model.onnx"}
 
 
-def router(experiment: RunningExperiment, registry: ExperimentRegistry) -> APIRouter:
+def router(experiment: ServedExperiment, registry: ExperimentRegistry) -> APIRouter:
     """Return the documented routes of one experiment."""
     routes = APIRouter(tags=["NNI 2.x"], default_response_class=JsonResponse)
     _add_experiment(routes, experiment, registry)
@@ -26,31 +27,31 @@ def router(experiment: RunningExperiment, registry: ExperimentRegistry) -> APIRo
     return routes
 
 
-def _add_experiment(routes: APIRouter, experiment: RunningExperiment, registry: ExperimentRegistry) -> None:
+def _add_experiment(routes: APIRouter, experiment: ServedExperiment, registry: ExperimentRegistry) -> None:
     @routes.get("/version", summary="Version of nni")
     async def version() -> Response:
         return PlainTextResponse(__version__)
 
     @routes.get("/check-status", summary="Status of the experiment, and its errors")
     async def check_status() -> Response:
-        return JsonResponse({"status": experiment.engine.status.value, "errors": experiment.engine.errors})
+        standing = experiment.standing
+        return JsonResponse({"status": standing.status, "errors": standing.errors})
 
     @routes.get("/experiment", summary="Profile of the experiment")
     async def profile() -> Response:
-        return JsonResponse(experiment.profile_2x())
+        return JsonResponse(experiment.queries.profile_2x())
 
     @routes.put("/experiment", summary="Change concurrency, duration, trial number or search space")
     async def update(update_type: str, profile: Annotated[dict[str, Any], Body()]) -> Response:
         params = profile.get("params")
         if not isinstance(params, dict):
             raise HTTPException(400, "the body has no object 'params'")
-        experiment.update(update_type, params)
-        await experiment.engine.settled()
+        await experiment.update(update_type, params)
         return Response()
 
     @routes.post("/experiment", summary="Refused: a manager is started with its experiment")
     async def create() -> Response:
-        message = f"this manager runs experiment {experiment.profile.id} already; use nnictl create for another"
+        message = f"this manager has experiment {experiment.profile.id} already; use nnictl create for another"
         raise HTTPException(409, message)
 
     @routes.delete("/experiment", summary="Stop the experiment")
@@ -60,8 +61,7 @@ def _add_experiment(routes: APIRouter, experiment: RunningExperiment, registry: 
 
     @routes.post("/experiment/import-data", summary="Give the tuner results from elsewhere")
     async def import_data(data: Annotated[Any, Body()]) -> Response:
-        experiment.import_data(data)
-        await experiment.engine.settled()
+        await experiment.import_data(data)
         return Response()
 
     @routes.get("/experiment/imported-data", summary="What was imported")
@@ -70,11 +70,10 @@ def _add_experiment(routes: APIRouter, experiment: RunningExperiment, registry: 
 
     @routes.put("/experiment/cluster-metadata", summary="A setting of a legacy platform")
     async def cluster_metadata(settings: Annotated[dict[str, Any], Body()]) -> Response:
-        for key, value in settings.items():
-            try:
-                await experiment.engine.service.set_cluster_metadata(key, str(value))
-            except ValueError as error:
-                raise HTTPException(400, str(error)) from None
+        try:
+            await experiment.set_cluster_metadata(settings)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
         return Response()
 
     @routes.get("/experiment-metadata", summary="This experiment's entry in the list of all")
@@ -86,10 +85,10 @@ def _add_experiment(routes: APIRouter, experiment: RunningExperiment, registry: 
         return JsonResponse([entry.to_json() for entry in registry.entries()])
 
 
-def _add_trials(routes: APIRouter, experiment: RunningExperiment) -> None:
+def _add_trials(routes: APIRouter, experiment: ServedExperiment) -> None:
     @routes.get("/job-statistics", summary="Number of trials by status")
     async def statistics() -> Response:
-        counts = experiment.engine.state.counts
+        counts = experiment.standing.counts
         return JsonResponse(
             [{"trialJobStatus": status.value, "trialJobNumber": number} for status, number in counts.items() if number]
         )
@@ -102,22 +101,20 @@ def _add_trials(routes: APIRouter, experiment: RunningExperiment) -> None:
     def trial(trial_id: str) -> Response:
         found = experiment.queries.reader.trial(trial_id)
         if found is None:
-            raise HTTPException(404, f"no trial {trial_id}")
+            raise unknown_trial(experiment, trial_id)
         return JsonResponse(experiment.queries.trial_job(found))
 
     @routes.post("/trial-jobs", summary="Queue a trial with parameters of your own")
     async def add(parameters: Annotated[Any, Body()]) -> Response:
-        sequence = experiment.add_trial(parameters)
-        await experiment.engine.settled()
+        sequence = await experiment.add_trial(parameters)
         return JsonResponse({"sequenceId": sequence})
 
     @routes.delete("/trial-jobs/{trial_id}", summary="Kill a trial")
     async def kill(trial_id: str) -> Response:
         try:
-            experiment.kill_trial(trial_id)
+            await experiment.kill_trial(trial_id)
         except KeyError:
-            raise HTTPException(404, f"no trial {trial_id}") from None
-        await experiment.engine.settled()
+            raise unknown_trial(experiment, trial_id) from None
         return Response()
 
     @routes.get("/trial-file/{trial_id}/{filename}", summary="A file of a trial")
@@ -129,7 +126,7 @@ def _add_trials(routes: APIRouter, experiment: RunningExperiment) -> None:
         return JsonResponse(experiment.queries.export())
 
 
-def _add_metrics(routes: APIRouter, experiment: RunningExperiment) -> None:
+def _add_metrics(routes: APIRouter, experiment: ServedExperiment) -> None:
     queries = experiment.queries
 
     @routes.get("/metric-data", summary="Everything that trials reported")
@@ -140,7 +137,7 @@ def _add_metrics(routes: APIRouter, experiment: RunningExperiment) -> None:
     def trial_metrics(trial_id: str, type: str | None = None) -> Response:  # noqa: A002  (the documented name)
         found = queries.reader.trial(trial_id)
         if found is None:
-            raise HTTPException(404, f"no trial {trial_id}")
+            raise unknown_trial(experiment, trial_id)
         return json_stream(queries.metric_records(type, (found.sequence, found.sequence)))
 
     @routes.get("/metric-data-range/{min_seq_id}/{max_seq_id}", summary="What a range of trials reported")
@@ -153,7 +150,7 @@ def _add_metrics(routes: APIRouter, experiment: RunningExperiment) -> None:
         return json_stream(queries.metric_records(None, latest=True))
 
 
-def _trial_file(experiment: RunningExperiment, trial_id: str, filename: str) -> Response:
+def _trial_file(experiment: ServedExperiment, trial_id: str, filename: str) -> Response:
     if filename not in _TRIAL_FILES:
         raise HTTPException(403, f"File unaccessible: {filename}; one of {', '.join(sorted(_TRIAL_FILES))}")
     path = trial_path(experiment, trial_id, filename)
@@ -163,11 +160,11 @@ def _trial_file(experiment: RunningExperiment, trial_id: str, filename: str) -> 
     return FileResponse(path, media_type="application/octet-stream" if binary else "text/plain; charset=utf-8")
 
 
-def trial_path(experiment: RunningExperiment, trial_id: str, filename: str) -> Path:
+def trial_path(experiment: ServedExperiment, trial_id: str, filename: str) -> Path:
     """Return a file of a trial; 404 for an unknown trial (so no path can be smuggled in) or a missing file."""
     found = experiment.queries.reader.trial(trial_id)
     if found is None:
-        raise HTTPException(404, f"no trial {trial_id}")
+        raise unknown_trial(experiment, trial_id)
     directory = experiment.directory / "trials" / found.id
     path = directory / filename
     if filename == "stdout" and not path.exists():
@@ -175,3 +172,8 @@ def trial_path(experiment: RunningExperiment, trial_id: str, filename: str) -> P
     if not path.is_file():
         raise HTTPException(404, f"File not found: {path}")
     return path
+
+
+def unknown_trial(experiment: ServedExperiment, trial_id: str) -> HTTPException:
+    """Return a 404 that offers the ids of trials that are meant perhaps."""
+    return HTTPException(404, no_such_trial(trial_id, experiment.queries.reader.identifiers()))

@@ -1,7 +1,7 @@
 """Durable state: the database of one experiment, and (``nni.store.registry``) the list of all experiments."""
 
 from nni.store.reader import ORDERS, Reader
-from nni.store.records import ExperimentStatus, Metric, Profile, Trial, TrialStatus
+from nni.store.records import ExperimentStatus, Metric, Profile, Trial, TrialStatus, configuration
 from nni.store.schema import StoreError
 from nni.store.store import Batch, Store
 
@@ -16,4 +16,5 @@ __all__ = [
     "StoreError",
     "Trial",
     "TrialStatus",
+    "configuration",
 ]

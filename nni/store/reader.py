@@ -23,17 +23,25 @@ ORDERS = {
 
 
 class Reader:
-    """Reads what is committed; each thread has a connection of its own."""
+    """Reads what is committed; each thread has a connection of its own. `at_rest` as in :class:`Store`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, at_rest: bool = False) -> None:
         self._path = path
+        self._at_rest = at_rest
         self._local = threading.local()
 
     def _query(self, query: str, arguments: list[Any] | None = None) -> sqlite3.Cursor:
         store: Store | None = getattr(self._local, "store", None)
         if store is None:
-            store = self._local.store = Store(self._path, read_only=True)
+            store = self._local.store = Store(self._path, read_only=True, at_rest=self._at_rest)
         return store.query(query, arguments or [])
+
+    def close(self) -> None:
+        """Close this thread's connection; those of others close with their threads."""
+        store: Store | None = getattr(self._local, "store", None)
+        if store is not None:
+            store.close()
+            del self._local.store
 
     def trials(
         self,
@@ -62,6 +70,10 @@ class Reader:
         """Return one trial, None if there is none of that id."""
         row = self._query(f"SELECT {TRIAL_COLUMNS} FROM trial WHERE id = ?", [identifier]).fetchone()  # noqa: S608
         return to_trial(row) if row else None
+
+    def identifiers(self) -> list[str]:
+        """Return the ids of all trials, in the order in which they were made."""
+        return [identifier for (identifier,) in self._query("SELECT id FROM trial ORDER BY sequence")]
 
     def best(self, *, maximize: bool) -> Trial | None:
         """Return the succeeded trial with the best value, None before there is one."""

@@ -66,6 +66,15 @@ class Trial:
     parameter_index: int = 0
 
 
+def configuration(trial: Trial) -> str:
+    """Return what a trial is given as ``parameter.cfg``, which is also what its tuner sent."""
+    parameter_id = "null" if trial.parameter_id < 0 else trial.parameter_id
+    return (
+        f'{{"parameter_id": {parameter_id}, "parameter_source": "{trial.source}", '
+        f'"parameters": {trial.parameters}, "parameter_index": {trial.parameter_index}}}'
+    )
+
+
 class Metric(NamedTuple):
     """One reported result; `position` (its place in the trial's metric file) makes it unique."""
 

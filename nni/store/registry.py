@@ -36,6 +36,7 @@ __all__ = ["ExperimentRegistry", "RegistryEntry", "RegistryError", "is_running"]
 _log = logging.getLogger(__name__)
 
 _ABSENT = "N/A"
+_BEFORE_VIEW = "beforeView"
 _LOCK_TIMEOUT_S = 60.0
 
 
@@ -100,6 +101,15 @@ class RegistryEntry:
     def alive(self) -> bool:
         """Whether a manager of this experiment runs right now."""
         return is_running(self.directory)
+
+    @property
+    def is_view(self) -> bool:
+        """Whether this stands for a look at a stopped experiment, perhaps at a copy of it."""
+        return _BEFORE_VIEW in self.extra
+
+    def as_view(self, before: RegistryEntry | None) -> RegistryEntry:
+        """Return the entry for the time in which the experiment is viewed; afterwards `before` stands again."""
+        return replace(self, extra={**self.extra, _BEFORE_VIEW: None if before is None else before.to_json()})
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as it stands in the file and in ``GET /experiments-info``."""
@@ -166,8 +176,8 @@ class ExperimentRegistry:
 
     def entries(self) -> list[RegistryEntry]:
         """Return all experiments with their true status, oldest first."""
-        entries = [_truthful(entry) for entry in _parse_all(self._read()).values()]
-        return sorted(entries, key=lambda entry: entry.start_time or 0)
+        entries = (_truthful(entry) for entry in _parse_all(self._read()).values())
+        return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.start_time or 0)
 
     def find(self, experiment_id: str) -> RegistryEntry | None:
         """Return one experiment with its true status, or None."""
@@ -208,6 +218,18 @@ class ExperimentRegistry:
         with self._changing() as data:
             return data.pop(experiment_id, None) is not None
 
+    def end_view(self, experiment_id: str) -> None:
+        """Put back what was known of an experiment before it was viewed; does nothing if it is not being viewed."""
+        with self._changing() as data:
+            entry = _parse_all(data).get(experiment_id)
+            if entry is None or not entry.is_view:
+                return
+            before = entry.extra[_BEFORE_VIEW]
+            if before is None:
+                del data[experiment_id]
+            else:
+                data[experiment_id] = before
+
     def _unknown(self, experiment_id: str, data: Mapping[str, Any]) -> RegistryError:
         near = difflib.get_close_matches(experiment_id, data, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "see: nnictl experiment list --all"
@@ -238,7 +260,7 @@ class ExperimentRegistry:
         try:
             return _decode(self.path.read_bytes())
         except FileNotFoundError:
-            if not _experiments_in(self.path.parent):
+            if not _has_experiments(self.path.parent):
                 return {}
         except ValueError:
             pass
@@ -251,7 +273,7 @@ class ExperimentRegistry:
         try:
             return _decode(self.path.read_bytes())
         except FileNotFoundError:
-            return self._rebuild("was lost") if _experiments_in(self.path.parent) else {}
+            return self._rebuild("was lost") if _has_experiments(self.path.parent) else {}
         except ValueError as error:
             aside = self.path.with_name(f"{self.path.name}.broken-{time.time_ns()}")
             self.path.replace(aside)
@@ -322,10 +344,13 @@ def _strings(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _truthful(entry: RegistryEntry) -> RegistryEntry:
-    """Return the entry with the status that its manager's lock proves."""
-    if entry.status == "STOPPED" or entry.alive or _is_starting(entry):
+def _truthful(entry: RegistryEntry) -> RegistryEntry | None:
+    """Return the entry with the status that its manager's lock proves; None if it was for a view only that is over."""
+    if (entry.status == "STOPPED" and not entry.is_view) or entry.alive or _is_starting(entry):
         return entry
+    if entry.is_view:
+        before = entry.extra[_BEFORE_VIEW]
+        return _truthful(_parse(entry.id, before)) if isinstance(before, dict) else None
     return replace(entry, status="STOPPED")
 
 
@@ -343,14 +368,22 @@ def _is_starting(entry: RegistryEntry) -> bool:
     return True
 
 
+def _has_experiments(root: Path) -> bool:
+    return any(root.glob("*/.lock"))
+
+
 def _experiments_in(root: Path) -> list[RegistryEntry]:
     """Return what can be told about the experiments whose directories lie under a root."""
-    return [
-        RegistryEntry(
-            lock.parent.name,
-            lock.parent,
-            start_time=int(lock.parent.stat().st_mtime * 1000),
-            status="RUNNING" if is_running(lock.parent) else "STOPPED",
-        )
-        for lock in sorted(root.glob("*/.lock"))
-    ]
+    return [_found(lock.parent) for lock in sorted(root.glob("*/.lock"))]
+
+
+def _found(directory: Path) -> RegistryEntry:
+    from nni.store.salvage import entry_of  # noqa: PLC0415 - it imports this module
+    from nni.store.schema import StoreError  # noqa: PLC0415 - only after a loss
+
+    live = is_running(directory)
+    try:
+        entry = entry_of(directory)
+    except StoreError:
+        entry = RegistryEntry(directory.name, directory, start_time=int(directory.stat().st_mtime * 1000))
+    return replace(entry, status="RUNNING", end_time=None) if live else replace(entry, status="STOPPED")

@@ -60,11 +60,14 @@ class Store:
         The database file; its folder must exist.
     read_only
         For clients beside the manager; never creates or migrates.
+    at_rest
+        There is no manager: reading leaves no file behind, and works on a read-only disk.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, at_rest: bool = False) -> None:
         self.path = path
         self._read_only = read_only
+        self._at_rest = at_rest
         if read_only and not path.exists():
             raise StoreError(f"{path}: no such experiment database")
         try:
@@ -81,17 +84,15 @@ class Store:
         """Number of the newest commit; every trial row carries that of its last change."""
 
     def _check(self) -> None:
-        log = self.path.with_name(self.path.name + "-wal")
-        # Without a log SQLite would make one, and leave it behind.
-        mode = "ro" if log.exists() else "ro&immutable=1"
-        with contextlib.closing(self._connect_to(mode)) as connection:
+        with contextlib.closing(self._connect_to(self._mode_at_rest())) as connection:
             check(connection, self.path)
 
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
         if not read_only:
             # Secrets of the config live in here, so the file is the user's alone from its first moment.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = self._connect_to("ro" if read_only else "rw")
+        reading = self._mode_at_rest() if self._at_rest else "ro"
+        connection = self._connect_to(reading if read_only else "rw")
         try:
             if not read_only:
                 _quietly(connection, "PRAGMA journal_mode = WAL")
@@ -103,6 +104,11 @@ class Store:
             connection.close()
             raise
         return connection
+
+    def _mode_at_rest(self) -> str:
+        """Return how to read without a trace: where there is no log SQLite would make one, and leave it behind."""
+        log = self.path.with_name(self.path.name + "-wal")
+        return "ro" if log.exists() else "ro&immutable=1"
 
     def _connect_to(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"

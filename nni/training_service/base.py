@@ -91,6 +91,7 @@ class TrainingService(ABC):
       works until it is cancelled; at the end :meth:`clean_up`.
     - A submitted trial is WAITING until its process runs (RUNNING), and ends in SUCCEEDED or FAILED, in
       EARLY_STOPPED / USER_CANCELED when it was cancelled, or in SYS_CANCELED when it vanished with its machine.
+    - A trial that must wait for room may be told WAITING again, with the reason as its message.
     - Every change of status reaches the status listeners exactly once, and the last one only after everything the
       trial reported has reached the metric listeners.
     - A trial is a process group of its own. When its end is reported, no process of the group is left.

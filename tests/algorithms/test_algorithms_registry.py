@@ -179,7 +179,7 @@ def test_helpers_of_users_validators_return_the_value_or_raise():
     with pytest.raises(ClassArgsError, match=r"classArgs\.rate: expected a number between 0 and 1, got 1\.5"):
         DemoValidator().validate_class_args(mode="a", rate=1.5)
     with pytest.raises(ClassArgsError, match=r"classArgs\.n: expected 1 or 2, got True"):
-        DemoValidator().choices("n", 1, 2).validate(True)
+        DemoValidator().choices("n", 1, 2).validate(value=True)
 
 
 def test_a_required_argument_may_not_be_missing():

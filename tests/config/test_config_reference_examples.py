@@ -54,8 +54,11 @@ AZURE_NOW = (
 MOUNT = (("localMountPoint: ${your/local/mount/point}", "localMountPoint: /mnt/nni"),)
 PAI_STORAGE = (  # L2576 says that they must be there
     "image: msranni/nni:latest\n",
-    "image: msranni/nni:latest\n  paiStorageConfigName: confignfs-data\n"
-    "  nniManagerNFSMountPath: /local/mnt\n  containerNFSMountPath: /mnt/confignfs-data\n",
+    """image: msranni/nni:latest
+  paiStorageConfigName: confignfs-data
+  nniManagerNFSMountPath: /local/mnt
+  containerNFSMountPath: /mnt/confignfs-data
+""",
 )
 
 CURRENT = [

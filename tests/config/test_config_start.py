@@ -186,47 +186,8 @@ def test_files_that_a_service_names_are_looked_at(refused, loaded, directory):
     validate(loaded(f"trainingService: {machine.replace('user: b', 'user: b, password: c')}"))
 
 
-@pytest.mark.parametrize("key", ["trialGpuNumber", "useAnnotation"])
-def test_what_this_version_cannot_do_is_refused_in_one_sentence(key: str):
+def test_what_this_version_cannot_do_is_refused_in_one_sentence():
     config = ExperimentConfig("local")
-    config.trial_command, config.trial_concurrency = "true", 1
-    if key == "trialGpuNumber":
-        config.trial_gpu_number = 1
-    else:
-        config.use_annotation = True
-    with pytest.raises(PlatformNotAvailableError, match=f"{key}: .* not available in this version"):
+    config.trial_command, config.trial_concurrency, config.use_annotation = "true", 1, True
+    with pytest.raises(PlatformNotAvailableError, match=r"useAnnotation: .* not available in this version"):
         check_available(config)
-
-
-def test_every_variable_of_a_search_space_that_is_wrong_is_named(refused):
-    assert [
-        fault.partition(":")[0] for fault in refused("searchSpace: {x: 1, y: {_type: randint, _value: [5, 5]}}")
-    ] == [
-        "searchSpace.x",
-        "searchSpace.y._value",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "space", "fault"),
-    [
-        ("GridSearch", "{x: {_type: uniform, _value: [0, 1]}}", "searchSpace.x: GridSearch does not support"),
-        ("BatchTuner", "{x: {_type: choice, _value: [0, 1]}}", "searchSpace.x: BatchTuner does not support"),
-        ("BatchTuner", "{}", 'searchSpace: BatchTuner takes only {"combine_params"'),
-    ],
-)
-def test_what_a_tuner_cannot_search_is_refused_before_the_start(refused, name, space, fault):
-    (found,) = refused(f"searchSpace: {space}\ntuner: {{name: {name}}}")
-    assert found.startswith(fault)
-
-
-def test_without_a_tuner_the_search_space_is_looked_at_all_the_same(refused):
-    space, tuner = refused("searchSpace: {x: 1}\ntuner: null")
-    assert space.startswith("searchSpace.x: expected an object")
-    assert tuner.startswith("tuner: required")
-
-
-def test_an_integer_of_too_many_digits_in_a_search_space_file_is_no_traceback(refused, directory):
-    (directory / "space.json").write_text('{"x": ' + "9" * 5000 + "}")
-    (fault,) = refused("searchSpace: null\nsearchSpaceFile: space.json")
-    assert fault.startswith(f"searchSpaceFile: {directory}/space.json: cannot be read: Exceeds the limit")

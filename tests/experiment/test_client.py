@@ -108,7 +108,7 @@ def test_metrics_are_decoded_twice(client, server):
     assert metrics[0] == TrialMetricData(1, "a", "3", "FINAL", 0, 0.5)
 
 
-def test_an_exported_number_may_come_as_text(client, server):
+def test_what_a_trial_reported_as_text_stays_text(client, server):
     server.answers["GET", "/api/v1/nni/export-data"] = (
         200,
         [
@@ -116,7 +116,7 @@ def test_an_exported_number_may_come_as_text(client, server):
             {"parameter": {"x": 2}, "value": {"default": 0.6}, "trialJobId": "b"},
         ],
     )
-    assert client.export_data() == [TrialResult({"x": 1}, 0.5, "a"), TrialResult({"x": 2}, {"default": 0.6}, "b")]
+    assert client.export_data() == [TrialResult({"x": 1}, "0.5", "a"), TrialResult({"x": 2}, {"default": 0.6}, "b")]
 
 
 def test_trial_hyper_parameters_are_texts_of_json(client, server):

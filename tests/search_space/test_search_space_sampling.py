@@ -80,6 +80,7 @@ def test_qnormal_is_not_clipped():
     rest = 1 - sum(inner.values())
     assert_masses(np.where(abs(values) > 1, 9, values), {**inner, 9: rest})
     assert set(values) > {-2, 2}
+    assert not np.signbit(values[values == 0]).any()  # a plain zero, not -0.0
 
 
 def test_lognormal():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,12 @@ def store(path: Path):
     opened = Store(path)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def read(path: Path) -> Iterator[Reader]:
+    with contextlib.closing(Reader(path)) as reader:
+        yield reader
 
 
 def metric(trial: int, position: int, kind: str = "PERIODICAL", value: str = "0.5") -> Metric:
@@ -58,25 +66,26 @@ def test_a_trial_comes_back_as_it_was_saved(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("db") / "nni.sqlite"
     store = Store(path)
     store.commit(batch(trial))
-    assert Reader(path).trial("abcde") == trial
+    with contextlib.closing(Reader(path)) as reader:
+        assert reader.trial("abcde") == trial
     store.close()
 
 
-def test_the_same_line_of_a_metric_file_is_counted_once(store: Store, path: Path):
+def test_the_same_line_of_a_metric_file_is_counted_once(store: Store, path: Path, read: Reader):
     trial = Trial("abcde", 0, 0, "algorithm", "{}")
     store.commit(batch(trial, metrics=[metric(0, 0), metric(0, 90)]))
     store.commit(batch(trial, metrics=[metric(0, 90), metric(0, 180)]))
-    assert [found.position for _, found in Reader(path).metrics()] == [0, 90, 180]
+    assert [found.position for _, found in read.metrics()] == [0, 90, 180]
 
 
-def test_a_batch_that_fails_leaves_nothing_behind(store: Store, path: Path):
+def test_a_batch_that_fails_leaves_nothing_behind(store: Store, path: Path, read: Reader):
     first = Trial("abcde", 0, 0, "algorithm", "{}")
     store.commit(batch(first))
     clash = Trial("abcde", 1, 1, "algorithm", "{}")
     with pytest.raises(sqlite3.IntegrityError):
         store.commit(batch(clash, metrics=[metric(1, 0)]))
-    assert [trial.sequence for trial in Reader(path).trials()] == [0]
-    assert list(Reader(path).metrics()) == []
+    assert [trial.sequence for trial in read.trials()] == [0]
+    assert list(read.metrics()) == []
     assert store.revision == 1
 
 
@@ -113,13 +122,13 @@ def test_history_is_told_in_the_order_in_which_it_happened(store: Store):
     ]
 
 
-def test_a_reader_orders_pages_and_filters(store: Store, path: Path):
+def test_a_reader_orders_pages_and_filters(store: Store, path: Path, read: Reader):
     trials = [Trial(f"tr{n:03}", n, n, "algorithm", "{}", TrialStatus.SUCCEEDED) for n in range(10)]
     for trial in trials[:8]:
         trial.value = float((trial.sequence * 7) % 10)
     trials[9].status = TrialStatus.FAILED
     store.commit(batch(*trials))
-    reader = Reader(path)
+    reader = read
     assert [t.value for t in reader.trials(order="-metric", limit=3)] == [9.0, 8.0, 7.0]
     assert [t.sequence for t in reader.trials(order="metric")][-2:] == [8, 9]
     assert [t.sequence for t in reader.trials(limit=2, offset=4)] == [4, 5]
@@ -129,20 +138,20 @@ def test_a_reader_orders_pages_and_filters(store: Store, path: Path):
     assert best.value == 0.0
 
 
-def test_a_reader_tells_what_changed_after_a_revision(store: Store, path: Path):
+def test_a_reader_tells_what_changed_after_a_revision(store: Store, path: Path, read: Reader):
     trials = [Trial(f"tr{n:03}", n, n, "algorithm", "{}") for n in range(3)]
     store.commit(batch(*trials))
     before = store.revision
     trials[1].status = TrialStatus.RUNNING
     store.commit(batch(trials[1]))
-    assert [trial.sequence for trial in Reader(path).trials(changed_after=before)] == [1]
+    assert [trial.sequence for trial in read.trials(changed_after=before)] == [1]
 
 
-def test_latest_metrics_hold_every_final_and_the_last_intermediate_of_each_trial(store: Store, path: Path):
+def test_latest_metrics_hold_every_final_and_the_last_intermediate_of_each_trial(store: Store, read: Reader):
     trials = [Trial(f"tr{n:03}", n, n, "algorithm", "{}") for n in range(2)]
     metrics = [metric(0, 0), metric(0, 10), metric(0, 20, "FINAL"), metric(1, 0)]
     store.commit(batch(*trials, metrics=metrics))
-    latest = [(found.trial, found.position) for _, found in Reader(path).metrics(latest=True)]
+    latest = [(found.trial, found.position) for _, found in read.metrics(latest=True)]
     assert latest == [(0, 10), (0, 20), (1, 0)]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from nnictl_lab import unused_port, wait_until
 
 from nni.store.registry import ExperimentRegistry, RegistryEntry
 
@@ -78,9 +79,87 @@ def add_running(
         process.stdout.close()
 
 
+TRIAL = """
+import sys, nni
+x = nni.get_next_parameter()["x"]
+print("x is", x)
+nni.report_intermediate_result(x / 2)
+if x == 3:
+    sys.exit("three is no number")
+nni.report_final_result({"default": x, "note": "fine"})
+"""
+TUNER = """
+import json, os
+from nni.tuner import Tuner
+
+def note(what, data):  # so that tests see what the tuner was told
+    with open(os.path.join(os.environ["NNI_CHECKPOINT_DIRECTORY"], "told"), "a") as file:
+        file.write(json.dumps([what, data]) + "\\n")
+
+class Counting(Tuner):
+    def update_search_space(self, search_space):
+        note("space", search_space)
+    def import_data(self, data):
+        note("import", data)
+    def generate_parameters(self, parameter_id, **kwargs):
+        return {"x": parameter_id + 1}
+    def receive_trial_result(self, parameter_id, parameters, value, **kwargs): ...
+"""
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run one small experiment to its end, with the real manager; returns its home and its id."""
+    from nni.config import ExperimentConfig
+    from nni.experiment.launch import LaunchOptions, create
+    from nni.experiment.stop import stop_experiment
+
+    home = tmp_path_factory.mktemp("finished")
+    (home / "code").mkdir()
+    (home / "code" / "trial.py").write_text(TRIAL)
+    (home / "code" / "counting.py").write_text(TUNER)
+    config = ExperimentConfig.from_dict(
+        {
+            "experimentName": "Example",
+            "experimentWorkingDirectory": str(home / "nni-experiments"),
+            "searchSpace": {"x": {"_type": "uniform", "_value": [0, 100]}},
+            "trialCommand": f"{sys.executable} trial.py",
+            "trialCodeDirectory": str(home / "code"),
+            "trialConcurrency": 2,
+            "maxTrialNumber": 4,
+            "tuner": {"className": "counting.Counting", "codeDirectory": str(home / "code")},
+            "trainingService": {"platform": "local"},
+        }
+    )
+    registry = ExperimentRegistry(home / "nni-experiments" / ".experiment")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        launched = create(config.canonical(), LaunchOptions(port=unused_port()), registry=registry)
+        wait_until(lambda: registry.get(launched.id).status == "DONE", "the end of four trials")
+        stop_experiment(registry.get(launched.id), registry=registry)
+    return home, launched.id
+
+
+@pytest.fixture
+def finished(home: Path, finished_once: tuple[Path, str]) -> Iterator[RegistryEntry]:
+    """A stopped experiment of four trials, one of which failed; a copy of its own for every test."""
+    import shutil
+
+    from nni.experiment.stop import stop_experiment
+
+    original, experiment_id = finished_once
+    target = home / "nni-experiments" / experiment_id
+    before = ExperimentRegistry(original / "nni-experiments" / ".experiment").get(experiment_id)
+    ExperimentRegistry().add(replace(before, directory=target))
+    shutil.copytree(original / "nni-experiments" / experiment_id, target, ignore=shutil.ignore_patterns(".doorbell"))
+    shutil.copytree(original / "code", home / "code")
+    yield ExperimentRegistry().get(experiment_id)
+    for entry in ExperimentRegistry().entries():
+        if entry.alive:
+            stop_experiment(entry)
+
+
 @pytest.fixture
 def free_port() -> int:
     """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return unused_port()

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from nni.common.errors import NniError
-from nni.tools.nnictl import _config, _create, _experiment, _log, _output, _stop, _top, _trial
+from nni.tools.nnictl import (
+    _config,
+    _create,
+    _experiment,
+    _log,
+    _output,
+    _package,
+    _platform,
+    _stop,
+    _top,
+    _trial,
+    _update,
+    _webui,
+)
 
 app = typer.Typer(
     name="nnictl",
@@ -18,12 +31,17 @@ app = typer.Typer(
 )
 app.command()(_create.create)
 app.command()(_create.resume)
+app.command()(_create.view)
 app.command()(_stop.stop)
 app.command()(_top.top)
+app.add_typer(_update.app, name="update")
+_package.add_to(_experiment.app)
 app.add_typer(_experiment.app, name="experiment")
 app.add_typer(_trial.app, name="trial")
 app.add_typer(_log.app, name="log")
 app.add_typer(_config.app, name="config")
+app.add_typer(_webui.app, name="webui")
+app.add_typer(_platform.app, name="platform")
 
 
 def _print_version(wanted: bool) -> None:

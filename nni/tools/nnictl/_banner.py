@@ -29,6 +29,16 @@ def starting() -> None:
     _output.info("Starting restful server...")
 
 
+def viewing(launched: Launched) -> None:
+    """Print where a stopped experiment can be looked at, and how to end that."""
+    _output.info("Successfully started Restful server!")
+    typer.echo(_RULE)
+    typer.echo(f"The experiment id is {launched.id}")
+    typer.echo(f"The Web UI urls are: {'   '.join(launched.urls)}")
+    typer.echo(_RULE)
+    typer.echo(f"It is only shown: nothing of it can be changed. To end the view: nnictl stop {launched.id}")
+
+
 def started(launched: Launched) -> None:
     """Print everything after the wait. Only addresses that the manager really listens on are shown."""
     platform = launched.platform

@@ -1,4 +1,4 @@
-"""``nnictl create`` and ``nnictl resume``."""
+"""``nnictl create``, ``resume`` and ``view``: the commands that start a manager."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nni.tools.nnictl import _banner, _output
+from nni.tools.nnictl import _banner, _completion, _output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +38,12 @@ def create(
     foreground: Foreground = False,
 ) -> None:
     """Create an experiment and start it; it runs in the background until it is stopped."""
-    from nni.config import check_available, load
+    from nni.config import check_available
+    from nni.tools.nnictl._files import load_config
 
-    experiment = load(config)
-    experiment.validate()
+    experiment = load_config(config)
     check_available(experiment)
+    experiment.validate()
     canonical = experiment.canonical()
     from nni.experiment.launch import LaunchOptions
     from nni.experiment.launch import create as launch
@@ -53,7 +54,12 @@ def create(
 
 def resume(
     experiment_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of the stopped experiment, or the beginning of it.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Id of the stopped experiment, or the beginning of it.",
+            autocompletion=_completion.stopped,
+        ),
     ],
     port: Port = 8080,
     experiment_dir: Annotated[
@@ -74,6 +80,45 @@ def resume(
     chosen = any_experiment(experiment_id).id if experiment_dir is None else experiment_id
     options = LaunchOptions(port=port, debug=debug, url_prefix=url_prefix, host=host)
     _present(lambda notify: launch(chosen, options, directory=experiment_dir, notify=notify), foreground=foreground)
+
+
+def view(
+    experiment_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Id of the stopped experiment, or the beginning of it.",
+            autocompletion=_completion.stopped,
+        ),
+    ],
+    port: Port = 8080,
+    experiment_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--experiment_dir",
+            "--experiment-dir",
+            "-e",
+            help="Its directory, or a copy of it that nnictl does not know.",
+        ),
+    ] = None,
+    url_prefix: UrlPrefix = None,
+    host: Host = "127.0.0.1",
+    *,
+    foreground: Annotated[bool, typer.Option("--foreground", "-f", help="Stay until Ctrl-C ends the view.")] = False,
+) -> None:
+    """Look at a stopped experiment without changing anything of it; 'nnictl stop' ends the view."""
+    from nni.experiment.launch import LaunchOptions
+    from nni.experiment.launch import view as launch
+    from nni.tools.nnictl._resolve import any_experiment
+
+    chosen = any_experiment(experiment_id).id if experiment_dir is None else experiment_id
+    options = LaunchOptions(port=port, url_prefix=url_prefix, host=host)
+    launched = launch(chosen, options, directory=experiment_dir, notify=_progress())
+    _banner.viewing(launched)
+    if foreground:
+        from nni.tools.nnictl._foreground import wait_for_end
+
+        wait_for_end(launched)
 
 
 def _present(launch: Callable[[Callable[[LaunchStep, str], None]], Launched], *, foreground: bool) -> None:

@@ -71,7 +71,7 @@ def experiment(
     if revision is not None:
         facts["Revision"] = str(revision)
     facts |= {"Platform": entry.platform, "Directory": escape(str(entry.directory))}
-    if summary:
+    if summary and entry.status != "STOPPED":
         facts["Web UI"] = escape("   ".join(entry.urls))
     for name, text in facts.items():
         table.add_row(name, text)
@@ -95,6 +95,22 @@ def _live_facts(summary: ExperimentSummary) -> dict[str, str]:
         metric = _output.number(default_metric(best["value"]))
         facts["Best"] = f"[bold]{metric}[/]  trial {best['id']}  {escape(parameters(best['parameters']))}"
     return facts
+
+
+def best(trial: TrialRow) -> Table:
+    """Return the table of ``experiment best``: one parameter a line, so that it can be copied."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("Trial", f"{trial['id']}  (number {trial['sequence']})")
+    table.add_row("Result", escape(_output.number(trial["value"])))
+    values = trial["parameters"] if isinstance(trial["parameters"], dict) else {"Parameters": trial["parameters"]}
+    for name, value in values.items():
+        table.add_row(escape(str(name)), escape(value if isinstance(value, str) else json.dumps(value)))
+    return table
 
 
 def one_line(summary: ExperimentSummary) -> str:

@@ -1,4 +1,4 @@
-"""``nnictl experiment …``: list, show, status, export."""
+"""``nnictl experiment …``: list, show, status, best, export, import."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nni.tools.nnictl import _output
-from nni.tools.nnictl._resolve import AsJson, ExperimentId, any_experiment, is_running, running_experiment
+from nni.tools.nnictl import _output, _source
+from nni.tools.nnictl._resolve import AsJson, ExperimentId, RunningId, SelectionError, is_running, running_experiment
 
 if TYPE_CHECKING:
     from nni.store.registry import RegistryEntry
 
-app = typer.Typer(help="List, show and export experiments.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, import, save and delete experiments.", no_args_is_help=True)
 
 
 class ExportType(str, Enum):
@@ -50,30 +50,33 @@ def list_experiments(
 @app.command("show")
 def show(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None:
     """Show an experiment: status, progress, best trial, limits; with --json its profile."""
-    entry = running_experiment(None) if experiment_id is None else any_experiment(experiment_id)
-    if not is_running(entry):
-        _show_stopped(entry, as_json=as_json)
+    entry = _source.choose(experiment_id)
+    if not as_json and not is_running(entry) and not has_results(entry):
+        _show_entry(entry)
         return
-    from nni.experiment.client import NniClient
     from nni.tools.nnictl import _describe
 
-    with NniClient.of(entry) as client:
-        profile, summary = client.profile(), client.summary()
-        failed = client.trials(status="FAILED", order="-sequence", limit=1) if summary["counts"].get("FAILED") else []
+    with _source.of(entry) as source:
+        profile, summary = source.profile(), source.summary()
+        failed = source.trials(status="FAILED", order="-sequence", limit=1) if summary["counts"].get("FAILED") else []
     if as_json:
         _output.print_json({**profile, "status": summary["status"], "errors": summary["errors"]})
-    else:
-        _output.console().print(_describe.experiment(entry, summary, profile["revision"], *failed))
+        return
+    _output.console().print(_describe.experiment(entry, summary, profile["revision"], *failed))
+    _tell_of_lost_manager(entry)
 
 
-def _show_stopped(entry: RegistryEntry, *, as_json: bool) -> None:
+def has_results(entry: RegistryEntry) -> bool:
+    """Return whether an experiment ever came as far as a database, and it is where it was."""
+    return (entry.directory / "db" / "nni.sqlite").is_file()
+
+
+def _show_entry(entry: RegistryEntry) -> None:
+    """Show what the list of experiments has of one that has nothing else."""
     from nni.tools.nnictl import _describe
 
-    if as_json:
-        _output.print_json(entry.to_json())
-    else:
-        _output.console().print(_describe.experiment(entry))
-        _tell_of_lost_manager(entry)
+    _output.console().print(_describe.experiment(entry))
+    _tell_of_lost_manager(entry)
 
 
 def _tell_of_lost_manager(entry: RegistryEntry) -> None:
@@ -85,13 +88,11 @@ def _tell_of_lost_manager(entry: RegistryEntry) -> None:
 @app.command("status")
 def status(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None:
     """Print the status of an experiment, and its errors if there are any."""
-    entry = running_experiment(None) if experiment_id is None else any_experiment(experiment_id)
+    entry = _source.choose(experiment_id)
     name, errors = entry.status, list[str]()
-    if is_running(entry):
-        from nni.experiment.client import NniClient
-
-        with NniClient.of(entry) as client:
-            name, errors = client.check_status()
+    if is_running(entry) or has_results(entry):
+        with _source.of(entry) as source:
+            name, errors = source.check_status()
     if as_json:
         _output.print_json({"status": name, "errors": errors})
         return
@@ -99,6 +100,23 @@ def status(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> No
     _tell_of_lost_manager(entry)
     for text in errors:
         _output.error(text)
+
+
+@app.command("best")
+def best(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None:
+    """Print the best trial: its result and its parameters."""
+    entry = _source.choose(experiment_id)
+    from nni.tools.nnictl import _describe
+
+    with _source.of(entry) as source:
+        found = source.summary()["best"]
+    if found is None:
+        raise SelectionError(f"experiment {entry.id} has no trial with a result yet")
+    if as_json:
+        chosen = {"trialJobId": found["id"], "value": found["value"], "parameters": found["parameters"]}
+        _output.print_json(chosen)
+    else:
+        _output.console().print(_describe.best(found))
 
 
 @app.command("export")
@@ -110,13 +128,34 @@ def export(
     intermediate: Annotated[bool, typer.Option("--intermediate", "-i", help="Include intermediate results.")] = False,
 ) -> None:
     """Write parameters and results of the succeeded trials to a csv or json file."""
-    entry = running_experiment(experiment_id)
-    from nni.experiment.client import NniClient
+    entry = _source.choose(experiment_id)
     from nni.tools.nnictl import _export
 
-    with NniClient.of(entry) as client:
-        results = client.export_data()
-        metrics = client.metric_data(kind="PERIODICAL") if intermediate else None
+    with _source.of(entry) as source:
+        results = source.export_data()
+        metrics = source.metric_data(kind="PERIODICAL") if intermediate else None
     write = _export.write_csv if kind is ExportType.csv else _export.write_json
     write(filename.expanduser(), results, metrics)
     _output.info(f"Exported {len(results)} trials of experiment {entry.id} to {filename}")
+
+
+@app.command("import")
+def import_data(
+    filename: Annotated[
+        Path, typer.Option("--filename", "-f", help='JSON file: [{"parameter": {...}, "value": ...}, ...].')
+    ],
+    experiment_id: RunningId = None,
+) -> None:
+    """Feed results from elsewhere to the tuner, such as those that 'experiment export' wrote as json."""
+    from nni.tools.nnictl._files import read_json
+
+    data = read_json(filename)
+    entry = running_experiment(experiment_id, may_guess=False)
+    from nni.experiment.client import ApiError, NniClient
+
+    with NniClient.of(entry) as client:
+        try:
+            client.import_data(data)
+        except ApiError as refusal:
+            raise SelectionError(f"{filename}: {refusal}") from None
+    _output.info(f"Imported {len(data)} results into experiment {entry.id}")

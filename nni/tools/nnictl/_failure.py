@@ -16,6 +16,8 @@ def reason(trial: TrialRow) -> str:
     """Return how a trial failed, the last line that it wrote to standard error, and where the rest of it is."""
     stderr = Path(trial["directory"]) / "stderr"
     words = _last_line(stderr)
+    if words in trial["message"]:  # where the manager has seen them too
+        words = ""
     return f"trial {trial['id']} failed ({trial['message']}){f': {words}' if words else ''}; see {stderr}"
 
 

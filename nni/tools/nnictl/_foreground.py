@@ -35,6 +35,21 @@ def follow(launched: Launched) -> None:
     _output.info("Experiment stopped")
 
 
+def wait_for_end(launched: Launched) -> None:
+    """Stay until a view is ended, from elsewhere or with Ctrl-C."""
+    from nni.store.registry import ExperimentRegistry
+
+    entry = ExperimentRegistry().get(launched.id)
+    try:
+        while entry.alive:
+            time.sleep(_LOG_PERIOD_S)
+    except KeyboardInterrupt:
+        from nni.experiment.stop import stop_experiment
+
+        stop_experiment(entry)
+    _output.info("View ended")
+
+
 def _stream(entry: RegistryEntry) -> None:
     console = _output.console()
     with _status_line(console, entry) as refresh:

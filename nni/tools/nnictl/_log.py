@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nni.common.errors import NniError
-from nni.tools.nnictl import _output
+from nni.tools.nnictl import _completion, _output
 from nni.tools.nnictl._resolve import AsJson, ExperimentId, any_experiment
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def stderr(experiment_id: ExperimentId = None, head: Head = None, tail: Tail = N
 @app.command("trial")
 def trial(
     experiment_id: ExperimentId = None,
-    trial_id: Annotated[str | None, typer.Option("--trial_id", "--trial-id", "-T", help="Only this trial.")] = None,
+    trial_id: Annotated[
+        str | None,
+        typer.Option("--trial_id", "--trial-id", "-T", help="Only this trial.", autocompletion=_completion.trials),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:

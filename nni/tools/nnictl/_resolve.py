@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nni.common.errors import NniError
+from nni.tools.nnictl import _completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nni.store.registry import RegistryEntry
 
-ExperimentId = Annotated[str | None, typer.Argument(metavar="ID", help="Experiment id, or the beginning of one.")]
+_ID_HELP = "Experiment id, or the beginning of one."
+ExperimentId = Annotated[
+    str | None, typer.Argument(metavar="ID", help=_ID_HELP, autocompletion=_completion.experiments)
+]
+RunningId = Annotated[str | None, typer.Argument(metavar="ID", help=_ID_HELP, autocompletion=_completion.running)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 

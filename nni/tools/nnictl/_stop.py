@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nni.tools.nnictl import _output
+from nni.tools.nnictl import _completion, _output
 from nni.tools.nnictl._resolve import SelectionError, choose_running, is_running, listed
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ _PATIENCE_S = 2.0
 
 def stop(
     experiment_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Experiment id, the beginning of one, or a pattern like 'ab*'.")
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="Experiment id, the beginning of one, or a pattern like 'ab*'.",
+            autocompletion=_completion.running,
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option("--port", "-p", help="Stop the experiment on this port.")] = None,
     *,
@@ -102,7 +107,10 @@ def _stop_one(entry: RegistryEntry, registry: ExperimentRegistry) -> None:
                 f"Waiting for {entry.id} and its trials to end (at most {GRACE_S:.0f} s, then they are killed)"
             )
 
-    if stop_experiment(entry, registry=registry, on_wait=on_wait):
+    ended = stop_experiment(entry, registry=registry, on_wait=on_wait)
+    if entry.is_view:
+        _output.info(f"Ended the view of experiment {entry.id}")
+    elif ended:
         _output.info(f"Stopped experiment {entry.id}; to continue it: nnictl resume {entry.id}")
     else:
         _output.warning(f"experiment {entry.id} did not end by itself; its manager and its trials were killed")

@@ -1,19 +1,22 @@
-"""``nnictl trial …``: ls, kill."""
+"""``nnictl trial …``: ls, kill, rerun."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nni.tools.nnictl import _output
-from nni.tools.nnictl._resolve import AsJson, ExperimentId, SelectionError, running_experiment
+from nni.tools.nnictl import _completion, _output, _source
+from nni.tools.nnictl._resolve import AsJson, ExperimentId, RunningId, SelectionError, running_experiment
 
 if TYPE_CHECKING:
-    from nni.experiment.data import TrialRow
+    from nni.experiment.client import NniClient
+    from nni.experiment.data import TrialJob
 
-app = typer.Typer(help="List and kill trials.", no_args_is_help=True)
+app = typer.Typer(help="List, kill and repeat trials.", no_args_is_help=True)
+
+_FAILED = ("FAILED",)
+_ENDED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
 
 
 @app.command("ls")
@@ -31,15 +34,13 @@ def list_trials(
     """List the trials of an experiment."""
     if head is not None and tail is not None:
         raise typer.BadParameter("give --head or --tail, not both")
-    entry = running_experiment(experiment_id)
-    from nni.experiment.client import NniClient
     from nni.tools.nnictl import _describe, _failure
 
-    with NniClient.of(entry) as client:
+    with _source.of(_source.choose(experiment_id)) as source:
         if head is not None or tail is not None:
-            rows = client.trials(status="SUCCEEDED", order="-metric" if tail is None else "metric", limit=head or tail)
+            rows = source.trials(status="SUCCEEDED", order="-metric" if tail is None else "metric", limit=head or tail)
         else:
-            rows = client.trials()
+            rows = source.trials()
     if as_json:
         _output.print_json(rows)
         return
@@ -52,27 +53,66 @@ def list_trials(
 
 @app.command("kill")
 def kill(
-    trial_id: Annotated[str, typer.Option("--trial_id", "--trial-id", "-T", help="Id of the trial.")],
-    experiment_id: ExperimentId = None,
+    trial_id: Annotated[
+        str,
+        typer.Option("--trial_id", "--trial-id", "-T", help="Id of the trial.", autocompletion=_completion.trials),
+    ],
+    experiment_id: RunningId = None,
 ) -> None:
     """Cancel a waiting or running trial."""
     entry = running_experiment(experiment_id, may_guess=False)
-    from nni.experiment.client import ApiError, NniClient
+    from nni.experiment.client import NniClient
 
     with NniClient.of(entry) as client:
-        try:
-            client.kill_trial(trial_id)
-        except ApiError as refusal:
-            if refusal.status != HTTPStatus.NOT_FOUND:
-                raise
-            raise SelectionError(_no_such_trial(trial_id, entry.id, client.trials())) from None
+        client.kill_trial(trial_id)
     _output.info(f"Killed trial {trial_id} of experiment {entry.id}")
 
 
-def _no_such_trial(trial_id: str, experiment_id: str, trials: list[TrialRow]) -> str:
-    import difflib
+@app.command("rerun")
+def rerun(
+    trial_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TRIAL_ID...", help="Ids of trials.", autocompletion=_completion.trials),
+    ] = None,
+    experiment_id: Annotated[
+        str | None,
+        typer.Option("--experiment", help="Experiment id, if several run.", autocompletion=_completion.running),
+    ] = None,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="All trials that failed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All trials that have ended.")] = False,
+) -> None:
+    """Queue the parameters of trials once more, as trials of your own; the tuner does not hear of them."""
+    if sum((bool(trial_ids), failed, everything)) != 1:
+        raise typer.BadParameter("give ids of trials, or --failed, or --all")
+    entry = running_experiment(experiment_id, may_guess=False)
+    from nni.experiment.client import NniClient
 
-    under_way = [trial["id"] for trial in trials if trial["status"] in {"WAITING", "RUNNING", "UNKNOWN"}]
-    near = difflib.get_close_matches(trial_id, [trial["id"] for trial in trials], n=3, cutoff=0.4)
-    offer = f"did you mean {' or '.join(near)}?" if near else f"under way: {', '.join(under_way) or 'none'}"
-    return f"experiment {experiment_id} has no trial {trial_id!r}; {offer}"
+    with NniClient.of(entry) as client:
+        jobs = client.trial_jobs()
+        chosen = [job for job in jobs if job.status in (_FAILED if failed else _ENDED)]
+        if trial_ids:
+            chosen = _named(trial_ids, jobs, entry.id)
+        _queue(client, chosen)
+    _output.info(f"Queued {len(chosen)} {'trial' if len(chosen) == 1 else 'trials'} of experiment {entry.id} once more")
+
+
+def _named(trial_ids: list[str], jobs: list[TrialJob], experiment_id: str) -> list[TrialJob]:
+    """Return the trials of these ids; of a misspelt one nothing is queued."""
+    from nni.experiment.stored import no_such_trial
+
+    by_id = {job.trialJobId: job for job in jobs}
+    for name in trial_ids:
+        if name not in by_id:
+            raise SelectionError(no_such_trial(name, list(by_id), experiment_id))
+    return [by_id[name] for name in trial_ids]
+
+
+def _queue(client: NniClient, jobs: list[TrialJob]) -> None:
+    from nni.experiment.client import ApiError
+
+    for number, job in enumerate(jobs):
+        try:
+            client.add_trial(job.hyperParameters[0].parameters)
+        except ApiError as refusal:
+            raise SelectionError(f"{refusal}; queued {number} of {len(jobs)} trials") from None

@@ -150,8 +150,11 @@ def is_launcher(pid: int, files: TrialFiles) -> bool:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
         # A command with `exec` leaves the process its number but not its command line; the exports stay.
-        return str(files.script) in process.cmdline() or process.environ().get("NNI_SYS_DIR") == str(files.directory)
-    except psutil.Error:
+        if str(files.script) in process.cmdline() or process.environ().get("NNI_SYS_DIR") == str(files.directory):
+            return True
+        # Whoever bears this number now and lived when the number was written down is the one who wrote it.
+        return files.warm.exists() and process.create_time() <= files.claim.stat().st_mtime + 1
+    except (psutil.Error, OSError):
         return False
 
 

@@ -60,6 +60,16 @@ class TrialFiles:
         return self.directory / ".nni" / "state"
 
     @property
+    def gpus(self) -> Path:
+        """The devices the trial was given, as in ``CUDA_VISIBLE_DEVICES``; only with GPU scheduling."""
+        return self.directory / ".nni" / "gpus"
+
+    @property
+    def warm(self) -> Path:
+        """Exists if the launcher was forked from a fork server, whose command line it therefore has."""
+        return self.directory / ".nni" / "warm"
+
+    @property
     def log(self) -> Path:
         """Standard output of the trial."""
         return self.directory / "trial.log"

@@ -23,10 +23,13 @@ from nni.training_service.base import (
     TrialJobDetail,
     TrialJobMetric,
 )
+from nni.training_service.gpu import GpuRules, Reader, read_devices
 from nni.training_service.local.doorbell import Doorbell
+from nni.training_service.local.gpus import LocalGpus
 from nni.training_service.local.process import TrialProcess, age, is_launcher, spawn
-from nni.training_service.local.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles, render
+from nni.training_service.local.script import CLAIM_UNWRITTEN, TrialFiles, render
 from nni.training_service.local.spool_reader import SpoolReader
+from nni.training_service.local.warm import WarmStart, parse_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +48,12 @@ class LocalSettings:
     ----------
     gpu_number
         None leaves the GPUs visible to every trial, 0 hides them (PLT-081).
+    preload
+        Modules that a fork server imports once for all trials.
+    gpus
+        How GPUs are given to trials; only where `gpu_number` is above 0.
+    read_gpus
+        Returns this machine's devices.
     grace
         Seconds a trial gets between SIGTERM and SIGKILL.
     """
@@ -54,6 +63,9 @@ class LocalSettings:
     command: str
     code_directory: Path
     gpu_number: int | None = None
+    preload: tuple[str, ...] = ()
+    gpus: GpuRules | None = None
+    read_gpus: Reader = read_devices
     grace: float = 10.0
 
 
@@ -78,8 +90,21 @@ class LocalTrainingService(TrainingService):
         self._metric_listeners: list[MetricListener] = []
         self._status_listeners: list[StatusListener] = []
         self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
+        rules = settings.gpus
+        self._gpus = None if rules is None else LocalGpus(rules, self._groups, settings.read_gpus)
+        self._warm = self._warm_start()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def _warm_start(self) -> WarmStart | None:
+        settings = self._settings
+        if not settings.preload:
+            return None
+        command = parse_command(settings.command)
+        if isinstance(command, str):
+            _logger.warning("preload has no effect on the trial command %r: %s", settings.command, command)
+            return None
+        return WarmStart(command, list(settings.preload), settings.code_directory)
 
     # Listeners
 
@@ -143,6 +168,9 @@ class LocalTrainingService(TrainingService):
         job.detail.is_early_stopped = is_early_stopped
         if job.process is not None:
             job.process.stop()
+        elif job.retry is not None:  # it waits for room and has no process to end
+            job.retry.cancel()
+            asyncio.get_running_loop().call_soon(self._start_again, job)
 
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Watch those that run, report those that ended meanwhile, start those that never started."""
@@ -155,11 +183,32 @@ class LocalTrainingService(TrainingService):
                 self._start_later(job, str(error))
 
     def _start_or_adopt(self, job: _Job) -> None:
-        if job.files.read_claim() is None:
+        if job.files.read_claim() is not None:
+            self._adopt(job)
+            return
+        why = None if self._gpus is None else self._gpus.place(job.detail.id, job.files)
+        if why is None:
             self._write_files(job.files, job.detail.form)
             self._start(job)
         else:
-            self._adopt(job)
+            self._wait_for_gpu(job, why)
+
+    def _wait_for_gpu(self, job: _Job, why: str) -> None:
+        """Look again now and then: others' programs end without telling; our own trials' ends are known at once."""
+        if job.detail.message != why:
+            job.detail.message = why
+            self._tell(job)
+        job.retry = asyncio.get_running_loop().call_later(_RETRY, self._start_again, job)
+
+    def _gpu_freed(self) -> None:
+        waiting = [job for job in self._jobs.values() if job.process is None and job.retry is not None]
+        for job in waiting:
+            assert job.retry is not None
+            job.retry.cancel()
+            self._start_again(job)
+
+    def _groups(self) -> list[int]:
+        return [job.process.pid for job in self._jobs.values() if job.process is not None]
 
     def _start_later(self, job: _Job, why: str) -> None:
         _logger.warning("trial %s cannot be started (%s); trying again", job.detail.id, why)
@@ -190,6 +239,27 @@ class LocalTrainingService(TrainingService):
         return job
 
     def _start(self, job: _Job) -> None:
+        if self._warm is None:
+            self._spawn(job)
+            return
+        job.files.warm.touch()
+        environment = self._environment(job.files, job.detail.form)
+        self._warm.fork(job.detail.id, job.files, environment, lambda pid: self._forked(job, pid))
+
+    def _forked(self, job: _Job, pid: int | None) -> None:
+        if pid is None:
+            try:
+                self._spawn(job)
+            except OSError as error:
+                self._start_later(job, str(error))
+                return
+        else:
+            job.detail.start_time = _now()
+            self._watch(job, pid, child=False)
+        if job.canceled is not None and job.process is not None:
+            job.process.stop()
+
+    def _spawn(self, job: _Job) -> None:
         pid = spawn(job.files)
         job.detail.start_time = _now()
         self._watch(job, pid, child=True)
@@ -198,6 +268,8 @@ class LocalTrainingService(TrainingService):
         pid = job.files.read_claim()
         if pid is not None and is_launcher(pid, job.files):
             _logger.info("trial %s still runs (process %d): adopted", job.detail.id, pid)
+            if self._gpus is not None:
+                self._gpus.adopt(job.detail.id, job.files)
             self._watch(job, pid, child=False)
         else:
             # It ended, or vanished, while nobody watched.
@@ -210,7 +282,7 @@ class LocalTrainingService(TrainingService):
     def _watch(self, job: _Job, pid: int, *, child: bool) -> None:
         def on_exit(code: int | None) -> None:
             job.process = None
-            if child and code == CLAIM_TAKEN and job.files.read_claim() != pid:
+            if job.files.read_claim() not in {pid, None}:
                 self._adopt(job)  # another manager had started it a moment before it was killed
             elif child and code == CLAIM_UNWRITTEN and not job.files.claim.exists():
                 self._start_later(job, "no space left to record its process id")
@@ -218,6 +290,7 @@ class LocalTrainingService(TrainingService):
                 self._finish(job, code)
 
         job.process = TrialProcess(pid, child=child, grace=self._settings.grace, on_exit=on_exit)
+        job.detail.message = ""
         self._set_status(job, TrialStatus.RUNNING)
 
     def _write_files(self, files: TrialFiles, form: TrialForm) -> None:
@@ -241,6 +314,10 @@ class LocalTrainingService(TrainingService):
         }
         if self._settings.gpu_number == 0:
             variables["CUDA_VISIBLE_DEVICES"] = ""
+        elif self._gpus is not None:
+            # The driver's numbers, which the indices are, are CUDA's only in this order.
+            variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+            variables["CUDA_VISIBLE_DEVICES"] = self._gpus.visible(files)
         return variables
 
     # What trials report, and their end
@@ -280,12 +357,18 @@ class LocalTrainingService(TrainingService):
     def _set_status(self, job: _Job, status: TrialStatus) -> None:
         if job.detail.status is not status:
             job.detail.status = status
-            for listener in self._status_listeners:
-                listener(job.detail)
+            self._tell(job)
+
+    def _tell(self, job: _Job) -> None:
+        for listener in self._status_listeners:
+            listener(job.detail)
 
     def _forget(self, job: _Job) -> None:
         job.reader.close()
         self._jobs.pop(job.detail.id, None)
+        if self._gpus is not None:
+            self._gpus.release(job.detail.id)
+            asyncio.get_running_loop().call_soon(self._gpu_freed)
         if not self._jobs:
             self._idle.set()
 
@@ -304,6 +387,8 @@ class LocalTrainingService(TrainingService):
             await self.cancel_trial_job(trial_id)
         await self._idle.wait()
         self.close()
+        if self._warm is not None:
+            await self._warm.wait_closed()
 
     def close(self) -> None:
         """Free what the service holds without touching the trials: they run on."""
@@ -313,6 +398,8 @@ class LocalTrainingService(TrainingService):
             if job.retry is not None:
                 job.retry.cancel()
             job.reader.close()
+        if self._warm is not None:
+            self._warm.close()
         self._doorbell.close()
 
 

@@ -1,0 +1,221 @@
+"""What clients may ask of an experiment, as JSON-ready values: the shapes of the 2.x REST API, and ours.
+
+The 2.x shapes are double-encoded where 2.x was (a metric's ``data`` is JSON text that holds JSON text); ours are plain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nni.common import json
+from nni.common.durations import parse_duration
+from nni.store import Metric, Profile, Reader, Trial, TrialStatus, configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an experiment stands at this moment: what a row of its database alone does not tell."""
+
+    status: str
+    errors: list[str]
+    counts: Mapping[TrialStatus, int]
+    waiting: str | None = None
+    """Why no further trial starts."""
+
+
+class Queries:
+    """Answers from the store, for any thread.
+
+    Parameters
+    ----------
+    directory
+        The experiment's directory.
+    profile
+        The experiment as its manager knows it, or as its database tells.
+    at_rest
+        Nobody runs the experiment: reading leaves no trace.
+    """
+
+    def __init__(self, directory: Path, profile: Profile, *, at_rest: bool = False) -> None:
+        self.directory = directory
+        self.profile = profile
+        self.reader = Reader(directory / "db" / "nni.sqlite", at_rest=at_rest)
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger results are better: what the tuner or advisor was told, else what it takes by default."""
+        algorithm = _algorithm(self.profile.config)
+        return bool((algorithm.get("classArgs") or {}).get("optimize_mode", "maximize") != "minimize")
+
+    # Ours
+
+    def summary(self, standing: Standing) -> dict[str, Any]:
+        """Return everything that a person wants to know first."""
+        profile, config = self.profile, self.profile.config
+        duration = config.get("maxExperimentDuration")
+        algorithm = _algorithm(config)
+        return {
+            "id": profile.id,
+            "name": config.get("experimentName") or "",
+            "status": standing.status,
+            "errors": standing.errors,
+            "platform": ",".join(_platforms(config)),
+            "startTime": profile.start_time,
+            "endTime": profile.end_time,
+            "execDuration": profile.duration_ms / 1000,
+            "maxExperimentDuration": None if duration is None else parse_duration(duration),
+            "maxTrialNumber": config.get("maxTrialNumber"),
+            "trialConcurrency": config.get("trialConcurrency"),
+            "optimizeMode": "maximize" if self.maximize else "minimize",
+            "counts": {status.value: number for status, number in standing.counts.items() if number},
+            "trials": profile.next_sequence,
+            "best": self.best(),
+            "revision": self.reader.revision(),
+            "waiting": standing.waiting,
+            "directory": str(self.directory),
+            "tuner": algorithm.get("name") or algorithm.get("className") or "",
+        }
+
+    def trial(self, identifier: str) -> dict[str, Any] | None:
+        """Return one trial."""
+        found = self.reader.trial(identifier)
+        return self.describe(found) if found else None
+
+    def best(self) -> dict[str, Any] | None:
+        """Return the best succeeded trial."""
+        found = self.reader.best(maximize=self.maximize)
+        return self.describe(found) if found else None
+
+    def trials(
+        self, statuses: list[TrialStatus] | None, order: str, limit: int, offset: int, after: int
+    ) -> dict[str, Any]:
+        """Return a page of trials."""
+        items = self.reader.trials(statuses, order, limit, offset, after)
+        total = self.reader.number(statuses)
+        return {"total": total, "revision": self.reader.revision(), "items": [self.describe(item) for item in items]}
+
+    def trial_metrics(self, sequence: int) -> list[dict[str, Any]]:
+        """Return what one trial reported."""
+        return [
+            {
+                "type": metric.type,
+                "sequence": metric.sequence,
+                "timestamp": metric.timestamp,
+                "value": json.strict(json.loads(metric.value)),
+            }
+            for _, metric in self.reader.metrics(sequences=(sequence, sequence))
+        ]
+
+    def describe(self, trial: Trial) -> dict[str, Any]:
+        """Return a trial with everything that is known of it."""
+        return {
+            "id": trial.id,
+            "sequence": trial.sequence,
+            "status": trial.status.value,
+            "message": trial.message,
+            "submitTime": trial.submit_time,
+            "startTime": trial.start_time,
+            "endTime": trial.end_time,
+            "parameters": json.strict(json.loads(trial.parameters)),
+            "parameterId": None if trial.parameter_id < 0 else trial.parameter_id,
+            "source": trial.source,
+            "value": None if trial.final is None else json.strict(json.loads(trial.final)),
+            "metric": trial.value,
+            "intermediates": trial.intermediates,
+            "exitCode": trial.exit_code,
+            "directory": str(self._trial_directory(trial)),
+            "service": trial.service,
+        }
+
+    # 2.x
+
+    def profile_2x(self) -> dict[str, Any]:
+        """Return the profile as the 2.x API did (with the v2 configuration, without its secrets, in ``params``)."""
+        from nni.config import ExperimentConfig  # noqa: PLC0415 - pydantic, needed only here
+
+        profile = self.profile
+        answer = {
+            "id": profile.id,
+            "revision": profile.revision,
+            "execDuration": profile.duration_ms // 1000,
+            "logDir": str(self.directory),
+            "nextSequenceId": profile.next_sequence,
+            "params": ExperimentConfig.from_dict(profile.config).redacted(),
+            "startTime": profile.start_time,
+        }
+        return answer if profile.end_time is None else {**answer, "endTime": profile.end_time}
+
+    def trial_jobs(self, statuses: list[TrialStatus] | None) -> Iterator[dict[str, Any]]:
+        """Yield the trials as 2.x did."""
+        return (self.trial_job(item) for item in self.reader.trials(statuses))
+
+    def trial_job(self, trial: Trial) -> dict[str, Any]:
+        """Return a trial as 2.x did."""
+        directory = self._trial_directory(trial)
+        job: dict[str, Any] = {
+            "trialJobId": trial.id,
+            "sequenceId": trial.sequence,
+            "status": trial.status.value,
+            "message": trial.message,
+            "hyperParameters": [configuration(trial)],
+            "logPath": str(directory),
+        }
+        if trial.start_time is not None:
+            job["startTime"] = trial.start_time
+        if trial.end_time is not None:
+            job["endTime"] = trial.end_time
+        if trial.status is TrialStatus.FAILED:
+            job["stderrPath"] = str(directory / "stderr")
+        if trial.status is TrialStatus.SUCCEEDED and trial.final is not None:
+            metric = Metric(trial.sequence, 0, "FINAL", 0, trial.end_time or 0, trial.parameter_id, trial.final)
+            job["finalMetricData"] = [metric_record(trial.id, metric)]
+        return job
+
+    def metric_records(
+        self, kind: str | None, sequences: tuple[int, int] | None = None, *, latest: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield results as 2.x did."""
+        for identifier, metric in self.reader.metrics(kind, sequences, latest=latest):
+            yield metric_record(identifier, metric)
+
+    def export(self) -> list[dict[str, Any]]:
+        """Return parameters and final result of each succeeded trial, ready to be imported elsewhere."""
+        return [
+            {
+                "parameter": json.loads(trial.parameters),
+                "value": json.loads(trial.final),
+                "trialJobId": trial.id,
+            }
+            for trial in self.reader.trials([TrialStatus.SUCCEEDED])
+            if trial.final is not None
+        ]
+
+    def _trial_directory(self, trial: Trial) -> Path:
+        return self.directory / "trials" / trial.id
+
+
+def metric_record(identifier: str, metric: Metric) -> dict[str, Any]:
+    """Return a result as 2.x did; ``data`` is encoded twice."""
+    return {
+        "timestamp": metric.timestamp,
+        "trialJobId": identifier,
+        "parameterId": str(metric.parameter_id) if metric.parameter_id >= 0 else "",
+        "type": metric.type,
+        "sequence": metric.sequence,
+        "data": json.dumps(metric.value),
+    }
+
+
+def _algorithm(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what searches: the advisor, else the tuner."""
+    return config.get("advisor") or config.get("tuner") or {}
+
+
+def _platforms(config: dict[str, Any]) -> list[str]:
+    services = config.get("trainingService") or []
+    return [item["platform"] for item in (services if isinstance(services, list) else [services])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -42,6 +43,7 @@ class Unpacker:
     def __init__(self, package: Path) -> None:
         self._package = package
         self._written: list[Path] = []
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +54,9 @@ class Unpacker:
         if kind is not None:
             for path in self._written:
                 path.unlink(missing_ok=True)
+            for folder in reversed(self._made):
+                with contextlib.suppress(OSError):  # somebody else has put something there
+                    folder.rmdir()
 
     def extract(self, archive: zipfile.ZipFile, prefix: str, target: Path) -> None:
         """Put the files below a prefix into a directory, which is made if it is not there.
@@ -64,7 +69,7 @@ class Unpacker:
         chosen = members(archive, prefix)
         if not chosen:
             return
-        target.mkdir(parents=True, exist_ok=True)
+        self._make(target)
         paths = [target / self._relative(member, prefix) for member in chosen]
         self._require_room(sum(member.file_size for member in chosen), target)
         for member, path in zip(chosen, paths, strict=True):
@@ -105,7 +110,7 @@ class Unpacker:
         for _ in range(2):
             if not path.parent.resolve().is_relative_to(root):
                 raise UnpackError(f"{path}: a link leads out of {target}; nothing is loaded")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make(path.parent)
 
     def _require_same(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
         same = path.is_file() and not path.is_symlink() and path.stat().st_size == member.file_size
@@ -117,7 +122,13 @@ class Unpacker:
             shutil.copyfileobj(source, stream, _PIECE)
 
     def _create(self, path: Path, mode: int) -> IO[bytes]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         self._written.append(path)
         return os.fdopen(descriptor, "wb")
+
+    def _make(self, directory: Path) -> None:
+        missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            self._made.append(folder)

@@ -120,19 +120,23 @@ class DispatcherLink(asyncio.Protocol):
         """Send what had to wait for the connection."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        for line in self._unsent:
-            transport.write(line)
-        self._unsent = []
+        self._write()
 
     def send(self, command: CommandType, data: Any = None) -> None:
         """Send a message to the present dispatcher; to one that just died it is lost, the store has it."""
         if command is CommandType.Terminate:
             self._terminated = True
-        line = encode(command, data)
-        if self._transport is None:
-            self._unsent.append(line)
-        elif not self._transport.is_closing():
-            self._transport.write(line)
+        self._unsent.append(encode(command, data))
+        if len(self._unsent) == 1:
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        """Write what a turn of the loop wants said in one piece: the dispatcher is woken once."""
+        if self._transport is None or not self._unsent:
+            return
+        lines, self._unsent = self._unsent, []
+        if not self._transport.is_closing():
+            self._transport.write(b"".join(lines))
 
     def data_received(self, data: bytes) -> None:
         """Cut the stream into messages."""
@@ -174,6 +178,7 @@ class DispatcherLink(asyncio.Protocol):
             return
         if not self._terminated:
             self.send(CommandType.Terminate)
+        self._write()
         await asyncio.to_thread(_end, self._process)
         if self._transport is not None:
             self._transport.close()

@@ -27,6 +27,7 @@ from nni.training_service import Adoption, TrainingService, TrialForm, TrialJobD
 _logger = logging.getLogger("nni.manager")
 _TICK = 5.0  # seconds between looks at the clock when no deadline is nearer
 _LOG_BYTES = 8 * 1024 * 1024  # size of the write-ahead log from which on it is copied into the database
+_LAZY = 0.01  # seconds that what nobody waits for may stay unwritten, so that a busy experiment commits less often
 _SYNC = 1.0  # seconds between syncs of a store that is written to
 _RETRY = 2.0  # seconds between attempts to write to a disk that refused
 _TRANSIENT = {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -84,7 +85,8 @@ class Engine:
         self._journal = Journal()
         self._changed: set[str] = set()
         self._effects: list[Instruction] = []
-        self._flush_due = False
+        self._flush_handle: asyncio.Handle | None = None
+        self._flush_urgent = False
         self._sync_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,6 +118,9 @@ class Engine:
             self._timer.cancel()
         await self._link.close()
         await self.service.clean_up()
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush()
         for task in list(self._tasks):
             task.cancel()
         self.store.close()
@@ -141,9 +146,20 @@ class Engine:
         """Take an event; what it leads to happens at the end of this turn of the loop."""
         for instruction in self.state.handle(event, self._clock.moment()):
             self._take(instruction)
-        if not self._flush_due and self.fault is None:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        """Commit at the end of this turn if anything waits for it, else a moment later, with what comes until then."""
+        if self.fault is not None:  # a retry is due
+            return
+        urgent = bool(self._effects or self._waiters)
+        if self._flush_handle is not None:
+            if self._flush_urgent or not urgent:
+                return
+            self._flush_handle.cancel()
+        self._flush_urgent = urgent
+        later = self._loop.call_soon if urgent else lambda call: self._loop.call_later(_LAZY, call)
+        self._flush_handle = later(self._flush)
 
     def _take(self, instruction: Instruction) -> None:
         batch = self._batch
@@ -202,12 +218,13 @@ class Engine:
         if self._batch:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
+            self._schedule_flush()
             await waiter
 
     # The end of a turn: commit, then act
 
     def _flush(self) -> None:
-        self._flush_due = False
+        self._flush_handle = None
         if not self._commit():
             if self.state.stopping:
                 self._stop_unwritten()

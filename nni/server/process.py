@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -230,5 +231,8 @@ def gpu_rules(config: dict[str, Any]) -> GpuRules | None:
 def _import_web() -> None:
     started = time.monotonic()
     import nni.server.web  # noqa: F401, PLC0415
+
+    gc.collect()
+    gc.freeze()  # what was imported stays: later collections need not look at it
 
     _logger.debug("web framework imported in %.2f s", time.monotonic() - started)

@@ -189,6 +189,7 @@ def test_no_path_leaves_the_target(package, finished, tmp_path, capsys, name):
     assert "leaves the directory" in capsys.readouterr().err
     assert {path for path in tmp_path.rglob("*") if "evil" in path.name} == before
     assert not Path("/tmp/evil-nni").exists()
+    assert not (tmp_path / "deep").exists()
     assert ExperimentRegistry().entries() == []
 
 

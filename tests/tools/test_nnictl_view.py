@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import sys
 import httpx
 import psutil
 import pytest
+from nnictl_lab import wait_until
 
 from nni.experiment.stop import leftovers
 from nni.store.registry import ExperimentRegistry
@@ -74,6 +76,23 @@ def test_stop_ends_the_view_and_the_list_is_as_it_was(finished, free_port, capsy
     assert "Ended the view" in capsys.readouterr().out
     assert ExperimentRegistry().get(finished.id) == finished
     assert not finished.alive
+
+
+def test_a_stop_by_rest_ends_the_view_too(finished, free_port):
+    run(["view", finished.id, "-p", str(free_port)])
+    assert api(free_port, "/experiment", "DELETE").status_code == 200
+    wait_until(lambda: not finished.alive, "the end of the view")
+    assert ExperimentRegistry().get(finished.id) == finished
+
+
+def test_the_view_of_an_experiment_whose_trials_outlived_it_leaves_them_alone(finished, free_port, end_afterwards):
+    trial = finished.directory / "trials" / "someone"
+    environment = {**os.environ, "NNI_SYS_DIR": str(trial)}
+    orphan = subprocess.Popen(["sleep", "600"], env=environment)
+    end_afterwards(orphan)
+    run(["view", finished.id, "-p", str(free_port)])
+    run(["stop", finished.id])
+    assert orphan.poll() is None
 
 
 def test_a_view_whose_process_was_killed_leaves_the_list_as_it_was(finished, free_port):

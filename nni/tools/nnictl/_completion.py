@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -37,12 +38,19 @@ def trials(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     from nni.tools.nnictl._resolve import any_experiment
 
     try:
-        entry = any_experiment(ctx.params.get("experiment_id"))
+        entry = any_experiment(ctx.params.get("experiment_id") or _named())
         found = Reader(entry.directory / "db" / "nni.sqlite", at_rest=not entry.alive).trials(order="-sequence")
     except (NniError, OSError):
         return []
     matching = [trial for trial in found if trial.id.startswith(incomplete)]
     return [(trial.id, f"number {trial.sequence}, {trial.status.value}") for trial in matching[:_MOST_TRIALS]]
+
+
+def _named() -> str | None:
+    """Return the experiment's id on a line that click cannot parse yet, because an option still waits for its value."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    words = set(line.split())
+    return next((entry.id for entry in _entries() if entry.id in words), None)
 
 
 def _entries() -> list[RegistryEntry]:

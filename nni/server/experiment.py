@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic.alias_generators import to_snake
+
 from nni.common import json
 from nni.config import ConfigError, ExperimentConfig, load_search_space
-from nni.config._start import start_faults
 from nni.manager import events as ev
 from nni.manager.engine import Engine
 from nni.manager.queries import Standing
@@ -58,7 +61,7 @@ class RunningExperiment(ServedExperiment):
             changed.pop("searchSpaceFile", None)
         config = ExperimentConfig.from_dict(changed)
         if field == "searchSpace":
-            _check_search_space(config)
+            check_search_space(config, changed)
         self.engine.handle(ev.ConfigChanged(complete(config), field))
         await self.engine.settled()
 
@@ -108,11 +111,30 @@ class RunningExperiment(ServedExperiment):
             raise RefusedError(self.engine.fault)
 
 
-def _check_search_space(config: ExperimentConfig) -> None:
-    """Raise ``ConfigError``, with the names that REST has, if the search space is none or not one for the tuner."""
-    faults = [fault for fault in start_faults(config) if fault.path[:1] == ("searchSpace",)]
-    if faults:
-        raise ConfigError(faults)
+def check_search_space(config: ExperimentConfig, written: dict[str, Any]) -> None:
+    """Raise ``ConfigError``, with the names as REST users write them, if the search space is not one for the tuner.
+
+    What else may have become wrong since the start (a directory that is gone) is no reason to refuse a search space.
+    """
+    try:
+        config.validate()
+    except ConfigError as error:
+        respelt = [replace(fault, path=tuple(_as_written(fault.path, written))) for fault in error.faults]
+        faults = [fault for fault in respelt if fault.path[:1] == ("searchSpace",)]
+        if faults:
+            raise ConfigError(faults) from None
+
+
+def _as_written(path: Iterable[str | int], data: Any) -> Iterator[str | int]:
+    """Yield the keys of a path as they are in the data; `validate` has put them in snake_case, as for Python users."""
+    for key in path:
+        names = data if isinstance(data, dict) else ()
+        found = key if key in names else next((name for name in names if to_snake(name) == key), key)
+        if found == "search_space":  # missing altogether
+            found = "searchSpace"
+        yield found
+        inside = isinstance(data, list) and isinstance(found, int) and found < len(data)
+        data = data[found] if inside else data.get(found) if isinstance(data, dict) else None
 
 
 def complete(config: ExperimentConfig) -> dict[str, Any]:

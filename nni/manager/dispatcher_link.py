@@ -79,11 +79,6 @@ class DispatcherLink(asyncio.Protocol):
         self._tasks: set[asyncio.Task[Any]] = set()
         self.last_error = ""
 
-    @property
-    def pid(self) -> int | None:
-        """Process id of the present dispatcher."""
-        return self._process.pid if self._process else None
-
     def start(self, mode: str) -> None:
         """Start a dispatcher process; messages sent from now on are for it.
 

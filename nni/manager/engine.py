@@ -126,11 +126,6 @@ class Engine:
         self.store.close()
 
     @property
-    def dispatcher_pid(self) -> int | None:
-        """Process id of the dispatcher."""
-        return self._link.pid
-
-    @property
     def status(self) -> ExperimentStatus:
         """The experiment's status as a person should see it."""
         return ExperimentStatus.ERROR if self.fault else self.state.status

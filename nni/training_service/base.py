@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nni.store import TrialStatus
 
@@ -31,7 +31,6 @@ class TrialForm:
     id: str
     sequence_id: int
     parameters: str
-    placement_constraint: Any = None
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from nni.algorithms._builtins import BUILTINS, DOCUMENTED_ONLY, Algorithm, Kind
 from nni.algorithms._class_args import ClassArgsError, ClassArgsValidator
 from nni.common.errors import NniError
 from nni.search_space import SearchSpaceError, parse
@@ -29,100 +29,9 @@ __all__ = [
     "validate_class_args",
 ]
 
-Kind = Literal["tuner", "assessor", "advisor"]
-
 
 class AlgorithmError(NniError):
     """A name that is no algorithm, or an algorithm that cannot be loaded."""
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """What is known about an algorithm without importing it.
-
-    Attributes
-    ----------
-    name
-        Its name in a config.
-    kind
-        ``tuner``, ``assessor`` or ``advisor``.
-    class_path
-        ``module.Class``.
-    validator_path
-        ``module.Class`` of its :class:`~nni.ClassArgsValidator`, or None where it has none.
-    extra
-        The pip extra it needs, as in ``pip install nni[extra]``; None when the core install is enough.
-    bound_args
-        Class arguments that the name stands for and a config cannot set.
-    launch_defaults
-        Class arguments that a config gets where it does not set them and the class' own default differs (X-01).
-    source
-        ``nni`` for a built-in, ``User`` for a registered one.
-    """
-
-    name: str
-    kind: Kind
-    class_path: str
-    validator_path: str | None = None
-    extra: str | None = None
-    bound_args: Mapping[str, Any] = field(default_factory=dict)
-    launch_defaults: Mapping[str, Any] = field(default_factory=dict)
-    source: Literal["nni", "User"] = "nni"
-
-    @property
-    def class_name(self) -> str:
-        """The class without its module."""
-        return self.class_path.rpartition(".")[2]
-
-    @property
-    def module_name(self) -> str:
-        """The module of the class."""
-        return self.class_path.rpartition(".")[0]
-
-
-def _builtin(name: str, kind: Kind, class_path: str, validator: str, **more: Any) -> Algorithm:
-    return Algorithm(name, kind, f"nni.algorithms.hpo.{class_path}", f"nni.algorithms._validators.{validator}", **more)
-
-
-# HyperoptTuner's own default is "minimize", the documented default of a config is "maximize" (X-01).
-_MAXIMIZE = {"optimize_mode": "maximize"}
-
-_BUILTINS = (
-    _builtin(
-        "TPE",
-        "tuner",
-        "hyperopt_tuner.HyperoptTuner",
-        "TpeValidator",
-        bound_args={"algorithm_name": "tpe"},
-        launch_defaults=_MAXIMIZE,
-    ),
-    _builtin(
-        "Random",
-        "tuner",
-        "hyperopt_tuner.HyperoptTuner",
-        "RandomValidator",
-        bound_args={"algorithm_name": "random_search"},
-        launch_defaults=_MAXIMIZE,
-    ),
-    _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "GridSearchValidator"),
-    _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "BatchValidator"),
-    _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "MedianstopValidator"),
-)
-
-_DOCUMENTED_ONLY: Mapping[str, Kind] = {
-    "Anneal": "tuner",
-    "Evolution": "tuner",
-    "SMAC": "tuner",
-    "NetworkMorphism": "tuner",
-    "MetisTuner": "tuner",
-    "GPTuner": "tuner",
-    "PBTTuner": "tuner",
-    "DNGOTuner": "tuner",
-    "PPOTuner": "tuner",
-    "Curvefitting": "assessor",
-    "Hyperband": "advisor",
-    "BOHB": "advisor",
-}
 
 
 def algorithms(kind: Kind | None = None) -> list[Algorithm]:
@@ -234,7 +143,7 @@ def create(name: str, class_args: Mapping[str, Any] | None = None, kind: Kind | 
 
 def _table() -> dict[str, Algorithm]:
     """Return every algorithm by name. The one place that knows where algorithms come from."""
-    return {algorithm.name: algorithm for algorithm in _BUILTINS}
+    return {algorithm.name: algorithm for algorithm in BUILTINS}
 
 
 def _validator(algorithm: Algorithm) -> ClassArgsValidator:
@@ -261,7 +170,7 @@ def _ignoring_case(name: str, table: Mapping[str, Any]) -> Any:
 
 def _unknown(name: str, kind: Kind | None) -> str:
     available = f"available: {', '.join(names(kind))}"
-    documented = next((key for key in _DOCUMENTED_ONLY if key.lower() == str(name).lower()), None)
+    documented = next((key for key in DOCUMENTED_ONLY if key.lower() == str(name).lower()), None)
     if documented is not None:
         return f"{documented!r} is documented but not available in this version; {available}"
     near = _nearest(name, names(kind))

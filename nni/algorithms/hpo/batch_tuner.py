@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
-from nni.algorithms._validators import BatchValidator
+from nni.algorithms._validators.enumeration import BatchValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
 from nni.common.errors import NoMoreTrialError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from nni.algorithms._validators import GridSearchValidator
+from nni.algorithms._validators.enumeration import GridSearchValidator
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
 from nni.common.errors import NoMoreTrialError

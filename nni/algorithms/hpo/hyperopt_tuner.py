@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nni.algorithms._class_args import ClassArgsError
-from nni.algorithms._validators import RandomValidator, TpeValidator
+from nni.algorithms._validators.hyperopt import RandomValidator, TpeValidator
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples

@@ -6,7 +6,7 @@ import math
 from bisect import insort
 from typing import Any
 
-from nni.algorithms._validators import MedianstopValidator
+from nni.algorithms._validators.medianstop import MedianstopValidator
 from nni.algorithms.hpo._metric import scalar, sign
 from nni.assessor import Assessor, AssessResult
 

@@ -1,14 +1,10 @@
 """NNI: hyper-parameter tuning, architecture search, model compression and feature engineering.
 
 Importing this package imports the standard library only, because every trial does it. Everything but the trial API
-is loaded when it is first asked for.
+is loaded when it is first asked for. Nothing here imports ``__future__``: it is one more module for every trial.
 """
 
-from __future__ import annotations
-
-from nni.common.errors import NniError, NoMoreTrialError
-from nni.common.version import __version__
-from nni.trial.api import (
+from nni.trial import (
     get_current_parameter,
     get_experiment_id,
     get_next_parameter,
@@ -23,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from nni.algorithms import ClassArgsValidator
+    from nni.common.errors import NniError, NoMoreTrialError
+    from nni.common.version import __version__
 
 __all__ = [
     "ClassArgsValidator",
@@ -38,12 +36,17 @@ __all__ = [
     "report_intermediate_result",
 ]
 
-_LAZY = {"ClassArgsValidator": "nni.algorithms"}
+_LAZY = {
+    "ClassArgsValidator": "nni.algorithms",
+    "NniError": "nni.common.errors",
+    "NoMoreTrialError": "nni.common.errors",
+    "__version__": "nni.common.version",
+}
 _LAZY_MODULES = {"assessor", "experiment", "tuner", "utils"}
 
 
-def __getattr__(name: str) -> Any:
-    import importlib  # noqa: PLC0415  (a trial never comes here)
+def __getattr__(name: str) -> "Any":
+    import importlib  # noqa: PLC0415  (most trials never come here)
 
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +18,21 @@ LEVELS = {  # trace is 5, not 0: to Python's logging 0 means "whatever the paren
 
 LINE = "[%(asctime)s] %(levelname)s (%(name)s/%(threadName)s) %(message)s"
 TIME = "%Y-%m-%d %H:%M:%S"
+
+
+class _LineFormatter(logging.Formatter):
+    """Formats the time once a second: it is most of the work of a line, and a busy manager writes many."""
+
+    _second = -1
+    _text = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  (its name there)
+        del datefmt
+        second = int(record.created)
+        if second != self._second:
+            self._text = time.strftime(TIME, time.localtime(second))
+            self._second = second
+        return self._text
 
 
 def to_file(path: Path, level: str) -> None:
@@ -42,7 +58,10 @@ def to_stream(stream: TextIO, level: str) -> None:
 
 def _install(handler: logging.Handler, level: str) -> None:
     logging.addLevelName(LEVELS["trace"], "TRACE")
-    handler.setFormatter(logging.Formatter(LINE, TIME))
+    handler.setFormatter(_LineFormatter(LINE))
+    # What no line shows need not be found out (see "Optimization" in the documentation of logging).
+    logging._srcfile = None  # noqa: SLF001
+    logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(LEVELS.get(level.lower(), logging.INFO))

@@ -1,7 +1,5 @@
 """The functions a trial script calls (HPO-001 … HPO-007). Documented names: they are re-exported as ``nni.*``."""
 
-from __future__ import annotations
-
 from nni.trial.session import Lazy
 
 TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
@@ -9,10 +7,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _session = Lazy()
-_current: Any = None
+_current: "Any" = None
 
 
-def get_next_parameter() -> Any:
+def get_next_parameter() -> "Any":
     """Return this trial's hyper-parameters.
 
     Returns
@@ -34,7 +32,7 @@ def get_next_parameter() -> Any:
     return parameters
 
 
-def get_current_parameter(tag: str | None = None) -> Any:
+def get_current_parameter(tag: str | None = None) -> "Any":
     """Return what :func:`get_next_parameter` returned last, without taking another configuration.
 
     Parameters
@@ -53,7 +51,7 @@ def get_current_parameter(tag: str | None = None) -> Any:
     return _current.get(tag) if isinstance(_current, dict) else None
 
 
-def report_intermediate_result(metric: Any) -> None:
+def report_intermediate_result(metric: "Any") -> None:
     """Report a result on the way, for the assessor and the learning curve.
 
     Parameters
@@ -71,7 +69,7 @@ def report_intermediate_result(metric: Any) -> None:
     _session.get().report("PERIODICAL", metric)
 
 
-def report_final_result(metric: Any) -> None:
+def report_final_result(metric: "Any") -> None:
     """Report the trial's result, for the tuner. Called more than once, the last call counts.
 
     Parameters

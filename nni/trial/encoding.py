@@ -4,10 +4,6 @@ CPython has the scanner and the encoder of ``json`` in C, and these need none of
 be had as expected (another interpreter, a future version), ``json`` itself does the same.
 """
 
-from __future__ import annotations
-
-from nni.common.plain import plain
-
 TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +23,12 @@ class _ScannerSettings:
     parse_constant = staticmethod(_CONSTANTS.__getitem__)
 
 
-def _fast_encoder() -> Callable[[Any], str]:
+def _fast_encoder() -> "Callable[[Any], str]":
     from _json import encode_basestring_ascii, make_encoder  # noqa: PLC0415
 
-    def dumps(value: Any) -> str:
+    def dumps(value: "Any") -> str:
         # Markers (for circular references), default, strings, indent, separators, sort_keys, skipkeys, allow_nan.
-        encode = make_encoder({}, plain, encode_basestring_ascii, None, ":", ",", False, False, True)  # noqa: FBT003
+        encode = make_encoder({}, _plain, encode_basestring_ascii, None, ":", ",", False, False, True)  # noqa: FBT003
         return "".join(encode(value, 0))
 
     if dumps({"a": [1.5, None]}) != '{"a":[1.5,null]}':
@@ -40,12 +36,12 @@ def _fast_encoder() -> Callable[[Any], str]:
     return dumps
 
 
-def _fast_decoder() -> Callable[[str], Any]:
+def _fast_decoder() -> "Callable[[str], Any]":
     from _json import make_scanner  # noqa: PLC0415
 
     scan = make_scanner(_ScannerSettings)  # type: ignore[arg-type]  # typeshed does not know what it reads
 
-    def loads(text: str) -> Any:
+    def loads(text: str) -> "Any":
         text = text.strip()
         try:
             value, end = scan(text, 0)
@@ -58,19 +54,25 @@ def _fast_decoder() -> Callable[[str], Any]:
     return loads
 
 
-def _slow_dumps(value: Any) -> str:
+def _plain(value: "Any") -> "Any":
+    from nni.common.plain import plain  # noqa: PLC0415  (most trials report numbers)
+
+    return plain(value)
+
+
+def _slow_dumps(value: "Any") -> str:
     import json  # noqa: PLC0415
 
-    return json.dumps(value, default=plain, separators=(",", ":"))
+    return json.dumps(value, default=_plain, separators=(",", ":"))
 
 
-def _slow_loads(text: str) -> Any:
+def _slow_loads(text: str) -> "Any":
     import json  # noqa: PLC0415
 
     return json.loads(text)
 
 
-def encoder() -> Callable[[Any], str]:
+def encoder() -> "Callable[[Any], str]":
     """Return a function that writes compact JSON; NaN and infinities as Python's json writes them."""
     try:
         return _fast_encoder()
@@ -78,7 +80,7 @@ def encoder() -> Callable[[Any], str]:
         return _slow_dumps
 
 
-def decoder() -> Callable[[str], Any]:
+def decoder() -> "Callable[[str], Any]":
     """Return a function that reads JSON."""
     try:
         return _fast_decoder()

@@ -1,7 +1,5 @@
 """What a trial knows of itself: its ids, its parameters, and where its results go."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -11,7 +9,7 @@ from nni.trial.spool import Spool
 
 TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 STANDALONE = "STANDALONE"
@@ -24,11 +22,11 @@ class StandaloneSession:
     trial_id = STANDALONE
     sequence_id = 0
 
-    def next_parameters(self) -> Any:
+    def next_parameters(self) -> "Any":
         """Return an empty dict, so that the script's own defaults apply."""
         return {}
 
-    def report(self, kind: str, value: Any) -> None:
+    def report(self, kind: str, value: "Any") -> None:
         """Print the result."""
         name = "Intermediate" if kind == "PERIODICAL" else "Final"
         sys.stdout.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {name} result: {value}  (no experiment is running)\n")
@@ -38,7 +36,7 @@ class StandaloneSession:
 class ExperimentSession:
     """A trial of an experiment; everything comes from the environment and the trial directory (PLT-165 … PLT-178)."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: "Mapping[str, str]") -> None:
         self._directory = environment["NNI_SYS_DIR"]
         self._doorbell = environment.get("NNI_DOORBELL")
         self.experiment_id = environment.get("NNI_EXP_ID", "")
@@ -50,14 +48,14 @@ class ExperimentSession:
         self._spool: Spool | None = None
         self._encode = encoder()
 
-    def next_parameters(self) -> Any:
+    def next_parameters(self) -> "Any":
         """Return the parameters on the first call and None afterwards (PLT-182)."""
         if self._given:
             return None
         self._given = True
         return self._read_configuration()["parameters"]
 
-    def report(self, kind: str, value: Any) -> None:
+    def report(self, kind: str, value: "Any") -> None:
         """Append the result to the metric spool; returns when it is in the file."""
         if self._spool is None:
             path = os.path.join(self._directory, ".nni", "metrics")
@@ -75,13 +73,18 @@ class ExperimentSession:
         self._spool.append(self._to_json(record, value))
         self._sequence[kind] += 1
 
-    def _read_configuration(self) -> dict[str, Any]:
-        with open(os.path.join(self._directory, "parameter.cfg"), encoding="utf-8") as file:
-            configuration: dict[str, Any] = decoder()(file.read())
+    def _read_configuration(self) -> "dict[str, Any]":
+        # Read without `open`, whose text layer costs as much again as everything else here.
+        file = os.open(os.path.join(self._directory, "parameter.cfg"), os.O_RDONLY)
+        try:
+            text = os.read(file, os.fstat(file).st_size).decode()
+        finally:
+            os.close(file)
+        configuration: dict[str, Any] = decoder()(text)
         self._parameter_id = configuration["parameter_id"]
         return configuration
 
-    def _to_json(self, record: dict[str, Any], value: Any) -> str:
+    def _to_json(self, record: "dict[str, Any]", value: "Any") -> str:
         try:
             return self._encode(record)
         except (TypeError, ValueError, RecursionError) as error:
@@ -91,16 +94,16 @@ class ExperimentSession:
             ) from None
 
 
-def open_session(environment: dict[str, str] | None = None) -> StandaloneSession | ExperimentSession:
+def open_session(environment: "Mapping[str, str] | None" = None) -> StandaloneSession | ExperimentSession:
     """Return the session that the environment describes: no ``NNI_PLATFORM``, no experiment."""
-    variables = dict(os.environ) if environment is None else environment
+    variables = os.environ if environment is None else environment
     return ExperimentSession(variables) if variables.get("NNI_PLATFORM") else StandaloneSession()
 
 
 class Lazy:
     """Opens the session at the first use, so that importing nni touches nothing."""
 
-    def __init__(self, factory: Callable[[], StandaloneSession | ExperimentSession] = open_session) -> None:
+    def __init__(self, factory: "Callable[[], StandaloneSession | ExperimentSession]" = open_session) -> None:
         self._factory = factory
         self._session: StandaloneSession | ExperimentSession | None = None
 

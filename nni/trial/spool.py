@@ -5,9 +5,6 @@ loses nothing it reported, and several processes of one trial may report at once
 losing a ring loses no metric.
 """
 
-from __future__ import annotations
-
-import errno
 import os
 import time
 
@@ -77,6 +74,8 @@ class Spool:
             try:
                 line = line[os.write(self._file, line) :]
             except OSError as error:
+                import errno  # noqa: PLC0415  (most trials never come here)
+
                 if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                     raise
                 deadline = deadline or _announce_full_disk(self._path) + _DISK_FULL_PATIENCE

@@ -10,7 +10,7 @@ import pytest
 from nni.testing.training_service import TrainingServiceConformance
 from nni.training_service import TrainingService
 from nni.training_service.local import LocalSettings, LocalTrainingService
-from nni.training_service.local.script import TrialFiles, render
+from nni.training_service.local.script import Launchers, TrialFiles
 from nni.training_service.local.spool_reader import SpoolReader
 
 
@@ -25,7 +25,8 @@ class TestLocalService(TrainingServiceConformance):
 
 def script(command: str = "python trial.py", code: str = "/code dir") -> list[str]:
     files = TrialFiles(Path("/exp/trials/abcde"))
-    return render(files, command, Path(code), {"NNI_PLATFORM": "local", "CUDA_VISIBLE_DEVICES": ""}).splitlines()
+    launchers = Launchers(command, Path(code), {"NNI_PLATFORM": "local", "CUDA_VISIBLE_DEVICES": ""})
+    return launchers.render(files, {"NNI_TRIAL_SEQ_ID": "7"}).splitlines()
 
 
 def test_the_second_line_of_run_sh_changes_into_the_code_directory():

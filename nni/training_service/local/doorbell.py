@@ -26,6 +26,7 @@ class Doorbell:
         # Read and write: the pipe never ends, and what is rung while no trial has it open is kept.
         self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Begin to listen on the running event loop."""
@@ -33,10 +34,12 @@ class Doorbell:
         self._loop.add_reader(self._file, self._rung)
 
     def _rung(self) -> None:
+        assert self._loop is not None
         self._loop.remove_reader(self._file)
         self._timer = self._loop.call_later(_WINDOW, self._answer)
 
     def _answer(self) -> None:
+        assert self._loop is not None
         self._timer = None
         data = b""
         with contextlib.suppress(BlockingIOError):
@@ -51,5 +54,6 @@ class Doorbell:
         """Stop listening."""
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._file)
+        if self._loop is not None:
+            self._loop.remove_reader(self._file)
         os.close(self._file)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import psutil
@@ -101,15 +102,17 @@ class TrialProcess:
             self._kill_timer.cancel()
 
 
-def spawn(files: TrialFiles) -> int:
+def spawn(files: TrialFiles, environment: dict[bytes, bytes]) -> int:
     """Start a trial's launcher in a session of its own and return its process id.
+
+    The environment comes encoded: doing it for each trial is a third of the work of a start.
 
     Raises
     ------
     OSError
         The machine is out of processes, memory, files or space.
     """
-    bash = shutil.which("bash") or "/bin/bash"
+    bash = _bash()
     create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -119,12 +122,17 @@ def spawn(files: TrialFiles) -> int:
     return os.posix_spawn(
         bash,
         [bash, str(files.script)],
-        os.environ,
+        environment,
         file_actions=actions,
         setsid=True,
         setsigmask=(),
         setsigdef=(signal.SIGINT, signal.SIGPIPE, signal.SIGTERM, signal.SIGHUP),
     )
+
+
+@cache
+def _bash() -> str:
+    return shutil.which("bash") or "/bin/bash"
 
 
 def _group_lives(group: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ class TrialFiles:
     def read_state(self) -> tuple[int, int] | None:
         """Return exit code and end time (epoch ms), None while the command runs or if it never ended by itself."""
         try:
-            code, _, time = self.state.read_text().strip().partition(" ")
+            code, _, time = _read(f"{self.directory}/.nni/state").partition(b" ")
             return int(code), int(time)
         except (OSError, ValueError):
             return None
@@ -100,24 +101,51 @@ class TrialFiles:
     def read_claim(self) -> int | None:
         """Return the launcher's process id, None if the trial never started."""
         try:
-            return int(self.claim.read_text())
+            return int(_read(f"{self.directory}/.nni/jobpid"))
         except (OSError, ValueError):
             return None
 
 
-def render(files: TrialFiles, command: str, code_directory: Path, environment: dict[str, str]) -> str:
-    """Return the text of ``run.sh``: documented shape, line 2 is the ``cd`` (PLT-176)."""
-    quote = shlex.quote
-    exports = [f"export {name}={quote(value) if value else ''}" for name, value in environment.items()]
-    run = f"eval {quote(command)} 2>{quote(str(files.stderr))}"
-    if _MAY_REPLACE_SHELL.search(command):  # nobody would be left to record how it ended
-        run = f"({run})"
-    lines = [
-        "#!/bin/bash",
-        f"cd {quote(str(code_directory))} || exit",
-        _CLAIM.format(file=quote(str(files.claim)), taken=CLAIM_TAKEN, unwritten=CLAIM_UNWRITTEN),
-        *exports,
-        f"trap {quote(_STATE)} EXIT; {_SIGNALS}",
-        run,
-    ]
-    return "\n".join(lines) + "\n"
+class Launchers:
+    """Writes the text of each trial's ``run.sh``; what all trials share is put together once.
+
+    Parameters
+    ----------
+    command
+        The trial command, for the shell.
+    code_directory
+        Where it runs.
+    environment
+        The variables that are the same for every trial.
+    """
+
+    def __init__(self, command: str, code_directory: Path, environment: dict[str, str]) -> None:
+        self._begin = f"#!/bin/bash\ncd {shlex.quote(str(code_directory))} || exit\n"
+        self._exports = _exports(environment)
+        self._traps = f"trap {shlex.quote(_STATE)} EXIT; {_SIGNALS}\n"
+        self._run = f"eval {shlex.quote(command)} 2>"
+        self._in_subshell = _MAY_REPLACE_SHELL.search(command) is not None
+
+    def render(self, files: TrialFiles, environment: dict[str, str]) -> str:
+        """Return ``run.sh``: documented shape, line 2 is the ``cd`` (PLT-176); `environment` is the trial's own."""
+        claim = shlex.quote(str(files.claim))
+        run = f"{self._run}{shlex.quote(str(files.stderr))}"
+        if self._in_subshell:  # or nobody would be left to record how it ended
+            run = f"({run})"
+        claiming = _CLAIM.format(file=claim, taken=CLAIM_TAKEN, unwritten=CLAIM_UNWRITTEN)
+        return f"{self._begin}{claiming}\n{self._exports}{_exports(environment)}{self._traps}{run}\n"
+
+
+def _exports(environment: dict[str, str]) -> str:
+    """Return the lines that export variables."""
+    quoted = ((name, shlex.quote(value) if value else "") for name, value in environment.items())
+    return "".join(f"export {name}={value}\n" for name, value in quoted)
+
+
+def _read(path: str) -> bytes:
+    """Return a small file's content; pathlib and its text layer cost ten times as much."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 100)
+    finally:
+        os.close(file)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING
 
 from nni.store import TrialStatus
@@ -24,10 +21,11 @@ from nni.training_service.base import (
     TrialJobMetric,
 )
 from nni.training_service.gpu import GpuRules, Reader, read_devices
+from nni.training_service.local.directories import TrialDirectories
 from nni.training_service.local.doorbell import Doorbell
 from nni.training_service.local.gpus import LocalGpus
 from nni.training_service.local.process import TrialProcess, age, is_launcher, spawn
-from nni.training_service.local.script import CLAIM_UNWRITTEN, TrialFiles, render
+from nni.training_service.local.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles
 from nni.training_service.local.spool_reader import SpoolReader
 from nni.training_service.local.warm import WarmStart, parse_command
 
@@ -84,15 +82,18 @@ class LocalTrainingService(TrainingService):
 
     def __init__(self, settings: LocalSettings) -> None:
         self._settings = settings
-        self._trials = settings.directory / "trials"
         self._jobs: dict[str, _Job] = {}
         self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
         self._metric_listeners: list[MetricListener] = []
         self._status_listeners: list[StatusListener] = []
         self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
+        self._directories = TrialDirectories(
+            settings.directory / "trials", settings.command, settings.code_directory, self._common_environment()
+        )
         rules = settings.gpus
         self._gpus = None if rules is None else LocalGpus(rules, self._groups, settings.read_gpus)
         self._warm = self._warm_start()
+        self._inherited = dict(os.environb)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -134,12 +135,11 @@ class LocalTrainingService(TrainingService):
 
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Write the launcher and start it; a trial that had been started before a crash is adopted instead."""
-        files = TrialFiles(self._trials / form.id)
-        if files.claim.exists() and _is_of_another(files, form):
-            _set_aside(files)
+        files = self._directories.files(form.id)
+        new = self._directories.create(files, form)
         job = self._add(Adoption(form, 0, _now(), None), files)
         try:
-            self._start_or_adopt(job)
+            self._start_or_adopt(job, new=new)
         except (OSError, ValueError):
             self._forget(job)
             raise
@@ -147,7 +147,7 @@ class LocalTrainingService(TrainingService):
 
     def seconds_since_start(self, trial_job_id: str) -> float | None:
         """Return the age of the trial's launcher; 0 when it has ended, None when it never started."""
-        files = TrialFiles(self._trials / trial_job_id)
+        files = self._directories.files(trial_job_id)
         pid = files.read_claim()
         if pid is None:
             return None
@@ -175,20 +175,20 @@ class LocalTrainingService(TrainingService):
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Watch those that run, report those that ended meanwhile, start those that never started."""
         for adoption in jobs:
-            files = TrialFiles(self._trials / adoption.form.id)
+            files = self._directories.files(adoption.form.id)
             job = self._add(adoption, files)
             try:
                 self._start_or_adopt(job)
             except OSError as error:  # one that finds no space must not keep the others from being taken over
                 self._start_later(job, str(error))
 
-    def _start_or_adopt(self, job: _Job) -> None:
-        if job.files.read_claim() is not None:
+    def _start_or_adopt(self, job: _Job, *, new: bool = False) -> None:
+        if not new and job.files.read_claim() is not None:
             self._adopt(job)
             return
         why = None if self._gpus is None else self._gpus.place(job.detail.id, job.files)
         if why is None:
-            self._write_files(job.files, job.detail.form)
+            self._directories.write(job.files, job.detail.form, self._visible_gpus(job.files), new=new)
             self._start(job)
         else:
             self._wait_for_gpu(job, why)
@@ -243,7 +243,7 @@ class LocalTrainingService(TrainingService):
             self._spawn(job)
             return
         job.files.warm.touch()
-        environment = self._environment(job.files, job.detail.form)
+        environment = self._directories.environment(job.files, job.detail.form) | self._visible_gpus(job.files)
         self._warm.fork(job.detail.id, job.files, environment, lambda pid: self._forked(job, pid))
 
     def _forked(self, job: _Job, pid: int | None) -> None:
@@ -260,7 +260,7 @@ class LocalTrainingService(TrainingService):
             job.process.stop()
 
     def _spawn(self, job: _Job) -> None:
-        pid = spawn(job.files)
+        pid = spawn(job.files, self._inherited)
         job.detail.start_time = _now()
         self._watch(job, pid, child=True)
 
@@ -282,7 +282,8 @@ class LocalTrainingService(TrainingService):
     def _watch(self, job: _Job, pid: int, *, child: bool) -> None:
         def on_exit(code: int | None) -> None:
             job.process = None
-            if job.files.read_claim() not in {pid, None}:
+            # A code of its own says that the launcher found the trial started; what was adopted leaves no code.
+            if code in {CLAIM_TAKEN, None} and job.files.read_claim() not in {pid, None}:
                 self._adopt(job)  # another manager had started it a moment before it was killed
             elif child and code == CLAIM_UNWRITTEN and not job.files.claim.exists():
                 self._start_later(job, "no space left to record its process id")
@@ -293,32 +294,24 @@ class LocalTrainingService(TrainingService):
         job.detail.message = ""
         self._set_status(job, TrialStatus.RUNNING)
 
-    def _write_files(self, files: TrialFiles, form: TrialForm) -> None:
-        (files.directory / ".nni").mkdir(parents=True, exist_ok=True)
-        _put(files.parameters, form.parameters)
-        environment = self._environment(files, form)
-        _put(files.script, render(files, self._settings.command, self._settings.code_directory, environment))
-
-    def _environment(self, files: TrialFiles, form: TrialForm) -> dict[str, str]:
-        directory = str(files.directory)
+    def _common_environment(self) -> dict[str, str]:
+        settings = self._settings
         variables = {
             "NNI_PLATFORM": "local",
-            "NNI_EXP_ID": self._settings.experiment_id,
-            "NNI_SYS_DIR": directory,
-            "NNI_TRIAL_JOB_ID": form.id,
-            "NNI_OUTPUT_DIR": directory,
-            "NNI_TRIAL_SEQ_ID": str(form.sequence_id),
-            "NNI_CODE_DIR": str(self._settings.code_directory),
+            "NNI_EXP_ID": settings.experiment_id,
+            "NNI_CODE_DIR": str(settings.code_directory),
             "MULTI_PHASE": "false",
             "NNI_DOORBELL": str(self._doorbell.path),
         }
-        if self._settings.gpu_number == 0:
+        if settings.gpu_number == 0:
             variables["CUDA_VISIBLE_DEVICES"] = ""
-        elif self._gpus is not None:
+        elif settings.gpus is not None:
             # The driver's numbers, which the indices are, are CUDA's only in this order.
             variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-            variables["CUDA_VISIBLE_DEVICES"] = self._gpus.visible(files)
         return variables
+
+    def _visible_gpus(self, files: TrialFiles) -> dict[str, str]:
+        return {} if self._gpus is None else {"CUDA_VISIBLE_DEVICES": self._gpus.visible(files)}
 
     # What trials report, and their end
 
@@ -401,33 +394,6 @@ class LocalTrainingService(TrainingService):
         if self._warm is not None:
             self._warm.close()
         self._doorbell.close()
-
-
-def _put(path: Path, text: str) -> None:
-    """Write a file as a whole: the launcher of a manager that was killed a moment ago may be reading it."""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(text.encode("utf-8", "surrogateescape"))
-    new.replace(path)
-
-
-def _is_of_another(files: TrialFiles, form: TrialForm) -> bool:
-    """Whether a trial directory belongs to a trial that the experiment's database does not know any more."""
-    try:
-        return files.parameters.read_bytes() != form.parameters.encode()
-    except OSError:
-        return True
-
-
-def _set_aside(files: TrialFiles) -> None:
-    """Make room: after a power cut, or with a database from a copy, the same number is given a second time."""
-    pid = files.read_claim()
-    if pid is not None and is_launcher(pid, files):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-    names = (files.directory.with_name(f"{files.directory.name}.lost-{number}") for number in count(1))
-    place = next(name for name in names if not name.exists())
-    _logger.warning("%s belongs to a trial that the database does not know: moved to %s", files.directory, place.name)
-    files.directory.rename(place)
 
 
 def _now() -> int:

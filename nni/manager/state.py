@@ -42,6 +42,7 @@ class ExperimentState:
         self.counts: Counter[TrialStatus] = Counter(counts or {})
         self.active: dict[str, Trial] = {}
         self._queue: deque[str] = deque()
+        self._spare: deque[ev.ParametersGenerated] = deque()
         self._submitted: set[str] = set()
         self._demand = Demand()
         self._dispatcher_up = False
@@ -91,6 +92,7 @@ class ExperimentState:
         self._count_time(moment)
         instructions = self._handlers[type(event)](event, moment)
         if not self.stopping:
+            instructions += self._use_spares(moment)
             instructions += self._fill_slots()
             instructions += self._ask()
         instructions += self._settle(moment)
@@ -244,7 +246,7 @@ class ExperimentState:
         wanted = free + self._demand.ahead(self.limits.concurrency) - len(self._queue) - self._outstanding
         left = self.trials_left()
         if left is not None:
-            wanted = min(wanted, left - self._outstanding)
+            wanted = min(wanted, left - self._outstanding - len(self._spare))
         if wanted <= 0:
             return []
         self._outstanding += wanted
@@ -262,7 +264,17 @@ class ExperimentState:
         self._tuner_done = False
         self._strikes = 0
         self._initialized = True
-        return self._create(event.parameter_id, event.parameters, event.source, event.index, moment)
+        # The last trial of the budget may have been taken by one that the user added meanwhile.
+        self._spare.append(event)
+        return []
+
+    def _use_spares(self, moment: Moment) -> list[Instruction]:
+        """Make trials of what the tuner suggested, as far as the budget goes; the rest waits for a larger one."""
+        instructions: list[Instruction] = []
+        while self._spare and self.trials_left() != 0:
+            spare = self._spare.popleft()
+            instructions += self._create(spare.parameter_id, spare.parameters, spare.source, spare.index, moment)
+        return instructions
 
     def _custom_trial(self, event: ev.CustomTrialRequested, moment: Moment) -> list[Instruction]:
         data = {"parameter_id": None, "parameters": json.loads(event.parameters)}
@@ -416,6 +428,7 @@ class ExperimentState:
         if self._dispatcher_up and not self._outstanding and moment.steady - self._dispatcher_since > _FORGIVEN_AFTER:
             self._strikes = 0
         self._dispatcher_up = False
+        self._spare.clear()  # the next one knows nothing of them and gives their numbers to others
         self._outstanding = 0
         self._asked_at = None
         if self.stopping or self._failed:

@@ -331,3 +331,28 @@ def test_a_new_search_space_reaches_the_tuner():
     space = {"y": {"_type": "uniform", "_value": [0, 1]}}
     changed = play(ev.ConfigChanged({**play.profile.config, "searchSpace": space}, "searchSpace"))
     assert [i.data for i in sends(changed, CommandType.UpdateSearchSpace)] == [space]
+
+
+def test_a_trial_of_the_user_that_takes_the_last_place_leaves_the_suggestion_on_the_way_for_a_larger_budget():
+    play = Play(maxTrialNumber=1)
+    play.begin()
+    (custom,) = submitted(play(ev.CustomTrialRequested('{"x": 0}')))
+    assert not submitted(play.suggest())
+    play.end(custom)
+    assert play.state.status is ExperimentStatus.DONE
+    assert play.profile.next_sequence == 1
+    raised = play(ev.ConfigChanged({**play.profile.config, "maxTrialNumber": 2}, "maxTrialNumber"))
+    assert [trial.parameters for trial in submitted(raised)] == ['{"x": 1}']
+    assert requests(raised) == 0
+
+
+def test_a_suggestion_left_over_is_forgotten_with_the_dispatcher_that_made_it():
+    play = Play(maxTrialNumber=1)
+    play.begin()
+    (custom,) = submitted(play(ev.CustomTrialRequested('{"x": 0}')))
+    play.suggest()
+    play.end(custom)
+    play(ev.DispatcherLost("gone"))
+    raised = play(ev.ConfigChanged({**play.profile.config, "maxTrialNumber": 2}, "maxTrialNumber"))
+    assert not submitted(raised)
+    assert requests(play(ev.DispatcherStarted())) == 1

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nni.algorithms import _registered
 from nni.algorithms._builtins import BUILTINS, DOCUMENTED_ONLY, Algorithm, Kind
 from nni.algorithms._class_args import ClassArgsError, ClassArgsValidator
 from nni.common.errors import NniError
@@ -143,7 +144,8 @@ def create(name: str, class_args: Mapping[str, Any] | None = None, kind: Kind | 
 
 def _table() -> dict[str, Algorithm]:
     """Return every algorithm by name. The one place that knows where algorithms come from."""
-    return {algorithm.name: algorithm for algorithm in BUILTINS}
+    builtins = {algorithm.name: algorithm for algorithm in BUILTINS}
+    return {**builtins, **{name: found for name, found in _registered.read().items() if name not in builtins}}
 
 
 def _validator(algorithm: Algorithm) -> ClassArgsValidator:

@@ -8,6 +8,7 @@ import typer
 
 from nni.common.errors import NniError
 from nni.tools.nnictl import (
+    _algo,
     _config,
     _create,
     _experiment,
@@ -40,6 +41,7 @@ app.add_typer(_experiment.app, name="experiment")
 app.add_typer(_trial.app, name="trial")
 app.add_typer(_log.app, name="log")
 app.add_typer(_config.app, name="config")
+app.add_typer(_algo.app, name="algo")
 app.add_typer(_webui.app, name="webui")
 app.add_typer(_platform.app, name="platform")
 

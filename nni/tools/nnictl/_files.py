@@ -27,6 +27,23 @@ def read_json(path: Path) -> Any:
         raise NniError(f"{path}: is nested too deeply") from None
 
 
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds; raises :class:`NniError` with the line."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(path.expanduser().read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise NniError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise NniError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f":{mark.line + 1}"
+        raise NniError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+
+
 def load_config(path: Path) -> ExperimentConfig:
     """Load an experiment file; where it names a platform that is not available, that is said before anything else."""
     from nni.config import ConfigError, load

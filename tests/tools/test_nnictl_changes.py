@@ -101,6 +101,18 @@ def test_what_export_wrote_is_imported_by_another_road(running, tmp_path, capsys
     assert sorted(item["parameter"]["x"] for item in told(running)[-1][1]) == [1, 2, 4]
 
 
+def test_results_are_taken_from_an_experiment_by_its_id(running, capsys):
+    assert run(["experiment", "import", running.id, "--from", running.id]) == 0
+    assert "Imported 3 results" in capsys.readouterr().out
+    wait_until(lambda: told(running)[-1][0] == "import", "the tuner to be told")
+    assert sorted(item["parameter"]["x"] for item in told(running)[-1][1]) == [1, 2, 4]
+
+
+@pytest.mark.parametrize("options", [[], ["-f", "results.json", "--from", "abcdefgh"]])
+def test_an_import_has_one_source(running, options):
+    assert run(["experiment", "import", *options]) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [

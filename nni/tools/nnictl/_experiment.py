@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nni.tools.nnictl import _output, _source
+from nni.tools.nnictl import _completion, _output, _source
 from nni.tools.nnictl._resolve import AsJson, ExperimentId, RunningId, SelectionError, is_running, running_experiment
 
 if TYPE_CHECKING:
@@ -142,14 +142,25 @@ def export(
 @app.command("import")
 def import_data(
     filename: Annotated[
-        Path, typer.Option("--filename", "-f", help='JSON file: [{"parameter": {...}, "value": ...}, ...].')
-    ],
+        Path | None,
+        typer.Option("--filename", "-f", help='JSON file: [{"parameter": {...}, "value": ...}, ...].'),
+    ] = None,
     experiment_id: RunningId = None,
+    *,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ID",
+            help="Another experiment, running or not, whose results to take.",
+            autocompletion=_completion.experiments,
+        ),
+    ] = None,
 ) -> None:
-    """Feed results from elsewhere to the tuner, such as those that 'experiment export' wrote as json."""
-    from nni.tools.nnictl._files import read_json
-
-    data = read_json(filename)
+    """Feed results from elsewhere to the tuner: a file that 'experiment export' wrote as json, or an experiment."""
+    if (filename is None) == (other is None):
+        raise typer.BadParameter("give either --filename or --from", param_hint="--filename / --from")
+    data, where = _results_of(other) if other is not None else _results_in(filename)
     entry = running_experiment(experiment_id, may_guess=False)
     from nni.experiment.client import ApiError, NniClient
 
@@ -157,5 +168,21 @@ def import_data(
         try:
             client.import_data(data)
         except ApiError as refusal:
-            raise SelectionError(f"{filename}: {refusal}") from None
+            raise SelectionError(f"{where}: {refusal}") from None
     _output.info(f"Imported {len(data)} results into experiment {entry.id}")
+
+
+def _results_in(filename: Path | None) -> tuple[list[Any], str]:
+    from nni.tools.nnictl._files import read_json
+
+    assert filename is not None
+    return read_json(filename), str(filename)
+
+
+def _results_of(experiment_id: str) -> tuple[list[Any], str]:
+    """Return the results of another experiment, as a file of 'experiment export' has them."""
+    entry = _source.choose(experiment_id)
+    if not (is_running(entry) or has_results(entry)):
+        raise SelectionError(f"experiment {entry.id} has no results: {entry.directory} holds no database")
+    with _source.of(entry) as source:
+        return [result._asdict() for result in source.export_data()], f"results of experiment {entry.id}"

@@ -26,6 +26,7 @@ from nni.training_service.base import (
 from nni.training_service.gpu import GpuRules, Reader, read_devices
 from nni.training_service.local.doorbell import Doorbell
 from nni.training_service.local.gpus import LocalGpus
+from nni.training_service.local.log_watch import LogLimit, LogWatch
 from nni.training_service.local.process import TrialProcess, age, is_launcher, spawn
 from nni.training_service.local.script import CLAIM_UNWRITTEN, TrialFiles, render
 from nni.training_service.local.spool_reader import SpoolReader
@@ -56,6 +57,8 @@ class LocalSettings:
         Returns this machine's devices.
     grace
         Seconds a trial gets between SIGTERM and SIGKILL.
+    log_limit
+        How long trial.log and stderr of a trial may become; None: as long as they want.
     """
 
     experiment_id: str
@@ -67,6 +70,7 @@ class LocalSettings:
     gpus: GpuRules | None = None
     read_gpus: Reader = read_devices
     grace: float = 10.0
+    log_limit: LogLimit | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +97,7 @@ class LocalTrainingService(TrainingService):
         rules = settings.gpus
         self._gpus = None if rules is None else LocalGpus(rules, self._groups, settings.read_gpus)
         self._warm = self._warm_start()
+        self._logs = LogWatch(settings.log_limit, self._running)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -209,6 +214,9 @@ class LocalTrainingService(TrainingService):
 
     def _groups(self) -> list[int]:
         return [job.process.pid for job in self._jobs.values() if job.process is not None]
+
+    def _running(self) -> list[TrialFiles]:
+        return [job.files for job in self._jobs.values() if job.process is not None]
 
     def _start_later(self, job: _Job, why: str) -> None:
         _logger.warning("trial %s cannot be started (%s); trying again", job.detail.id, why)
@@ -349,6 +357,7 @@ class LocalTrainingService(TrainingService):
         if status is TrialStatus.FAILED:
             detail.message = _failure(detail.exit_code, job.files.last_complaint())
         self._forget(job)
+        self._logs.ended(job.files)
         self._ended[detail.id] = detail
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
@@ -375,17 +384,22 @@ class LocalTrainingService(TrainingService):
     # Life of the service
 
     async def run(self) -> None:
-        """Listen to the doorbell, and sweep now and then for rings that got lost."""
+        """Listen to the doorbell, sweep now and then for rings that got lost, and watch the logs."""
         self._doorbell.start()
-        while True:
-            self._answer(set())
-            await asyncio.sleep(_SWEEP)
+        watch = asyncio.get_running_loop().create_task(self._logs.run())
+        try:
+            while True:
+                self._answer(set())
+                await asyncio.sleep(_SWEEP)
+        finally:
+            watch.cancel()
 
     async def clean_up(self) -> None:
         """Cancel every trial and wait until no process of any is left."""
         for trial_id in list(self._jobs):
             await self.cancel_trial_job(trial_id)
         await self._idle.wait()
+        await self._logs.settle()
         self.close()
         if self._warm is not None:
             await self._warm.wait_closed()

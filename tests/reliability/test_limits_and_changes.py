@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -198,6 +199,7 @@ def test_a_trial_finds_its_surroundings_as_documented(lab):
     assert working == str(lab.code)
     assert (directory / "run.sh").read_text().splitlines()[1].startswith("cd ")
     assert {path.name for path in directory.iterdir()} >= {"run.sh", "parameter.cfg", "trial.log", "stderr", ".nni"}
+    assert re.fullmatch(r"0 \d{13}\n", (directory / ".nni" / "state").read_text())
 
 
 @pytest.mark.slow

@@ -145,6 +145,7 @@ def test_an_experiment_from_create_to_stop(write_config, free_port, tmp_path):
     # The shell that created it is gone; its manager is not, and answers after the last trial has ended, too.
     wait_for(lambda: status() == "DONE", "DONE")
     assert httpx.get(f"http://127.0.0.1:{free_port}/api/v1/nni/check-status").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{free_port}/oview").status_code == 200
 
     rows = json.loads(nnictl("trial", "ls", "--json"))
     assert [(row["sequence"], row["status"]) for row in rows] == [(n, "SUCCEEDED") for n in range(4)]

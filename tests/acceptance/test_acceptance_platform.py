@@ -83,6 +83,10 @@ SHOWN = {
     "PLT-424": [f"{HERE}::test_a_tuner_that_cannot_be_built_is_an_error_that_one_sees_everywhere"],
     "PLT-425": [f"{HERE}::test_a_wrong_file_starts_nothing_and_names_what_is_wrong"],
     "PLT-426": [f"{HERE}::test_relative_paths_are_those_of_the_file_wherever_one_is"],
+    "PLT-427": [
+        "tools/test_nnictl_algo.py::test_the_example_of_a_tuner_is_installed_registered_used_and_unregistered",
+        "algorithms/test_algorithms_registration.py::test_nni_s_own_algorithms_cannot_be_unregistered",
+    ],
     "PLT-428": [
         f"{HERE}::test_trials_share_the_gpu_that_is_free_and_the_next_one_waits_and_says_why",
         f"{HERE}::test_only_the_listed_gpu_is_used",

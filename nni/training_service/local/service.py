@@ -94,10 +94,10 @@ class LocalTrainingService(TrainingService):
         self._metric_listeners: list[MetricListener] = []
         self._status_listeners: list[StatusListener] = []
         self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
+        self._logs = LogWatch(settings.log_limit, self._running)
         rules = settings.gpus
         self._gpus = None if rules is None else LocalGpus(rules, self._groups, settings.read_gpus)
         self._warm = self._warm_start()
-        self._logs = LogWatch(settings.log_limit, self._running)
         self._idle = asyncio.Event()
         self._idle.set()
 

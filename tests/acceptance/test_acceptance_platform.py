@@ -294,6 +294,8 @@ def test_trials_share_the_gpu_that_is_free_and_the_next_one_waits_and_says_why(t
     why = "no free GPU (GPU 0 is used by somebody else; GPU 1 runs 2 of 2)"
     assert [trial["message"] for trial in waiting] == [why]
     assert project.ask("/summary")["waiting"] == why
+    assert json.loads(nnictl("experiment", "status", "--json"))["waiting"] == why
+    assert why in nnictl("top")
     (project.folder / "go").touch()
     project.wait_for_status("DONE")
     assert [trial["status"] for trial in project.trials()] == ["SUCCEEDED"] * 3

@@ -129,7 +129,8 @@ def test_a_running_and_a_waiting_trial_can_be_killed_and_an_ended_one_cannot(lab
     lab.wait(lambda: counts(lab) == {"RUNNING": 1}, "the first trial")
     lab.ask("POST", "/trial-jobs", {"mine": 1})
     running, waiting = lab.trials()
-    assert waiting["status"] == "WAITING"
+    assert (waiting["status"], waiting["message"]) == ("WAITING", "trialConcurrency (1): as many run already")
+    assert lab.get(f"/trial-jobs/{waiting['id']}")["message"] == waiting["message"]
     lab.ask("DELETE", f"/trial-jobs/{waiting['id']}")
     assert lab.get(f"/trials/{waiting['id']}")["status"] == "USER_CANCELED"
     assert not lab.trial_directory(waiting).exists(), "it never started"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 _SWEEP = 5.0  # seconds between looks at every running trial's metrics, for rings that got lost
 _RETRY = 2.0  # seconds between attempts to start a trial that finds no space
+_TELLING = 0.5  # seconds of importing modules after which a trial that waits for it says so
 _REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 
 
@@ -91,10 +92,10 @@ class LocalTrainingService(TrainingService):
         self._trials = settings.directory / "trials"
         self._jobs: dict[str, _Job] = {}
         self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
+        self._logs = LogWatch(settings.log_limit, self._running)
         self._metric_listeners: list[MetricListener] = []
         self._status_listeners: list[StatusListener] = []
         self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
-        self._logs = LogWatch(settings.log_limit, self._running)
         rules = settings.gpus
         self._gpus = None if rules is None else LocalGpus(rules, self._groups, settings.read_gpus)
         self._warm = self._warm_start()
@@ -252,7 +253,14 @@ class LocalTrainingService(TrainingService):
             return
         job.files.warm.touch()
         environment = self._environment(job.files, job.detail.form)
+        if not self._warm.ready:
+            asyncio.get_running_loop().call_later(_TELLING, self._still_importing, job)
         self._warm.fork(job.detail.id, job.files, environment, lambda pid: self._forked(job, pid))
+
+    def _still_importing(self, job: _Job) -> None:
+        if job.process is None and job.detail.id in self._jobs and not job.detail.message:
+            job.detail.message = f"preload: importing {', '.join(self._settings.preload)}"
+            self._tell(job)
 
     def _forked(self, job: _Job, pid: int | None) -> None:
         if pid is None:

@@ -251,10 +251,10 @@ class LocalTrainingService(TrainingService):
         if self._warm is None:
             self._spawn(job)
             return
-        job.files.warm.touch()
-        environment = self._environment(job.files, job.detail.form)
         if not self._warm.ready:
             asyncio.get_running_loop().call_later(_TELLING, self._still_importing, job)
+        job.files.warm.touch()
+        environment = self._environment(job.files, job.detail.form)
         self._warm.fork(job.detail.id, job.files, environment, lambda pid: self._forked(job, pid))
 
     def _still_importing(self, job: _Job) -> None:

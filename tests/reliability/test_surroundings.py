@@ -22,14 +22,8 @@ class Talks(Recorder):
         for level in (5, 10, 20, 30, 40, 50):
             logging.getLogger("mine").log(level, "a line of level %d", level)
 """
-NAMES = {
-    "trace": "TRACE",
-    "debug": "DEBUG",
-    "info": "INFO",
-    "warning": "WARNING",
-    "error": "ERROR",
-    "fatal": "CRITICAL",
-}
+LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"]
+NAMES = ["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 SLOW = """
 import os, sys, time
 if "nni.server" in sys.orig_argv:

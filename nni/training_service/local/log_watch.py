@@ -68,10 +68,12 @@ class LogWatch:
         while True:
             started = time.monotonic()
             grown = self._look()
-            for path in [path for path in self._sizes if path not in self._uncut and is_over(path, limit.size)]:
+            too_long = [path for path in self._sizes if path not in self._uncut and is_over(path, limit.size)]
+            took = time.monotonic() - started
+            for path in too_long:
                 await self._cut(path, limit)
             pause = _FASTEST if grown > limit.size / 16 else slow
-            await asyncio.sleep(max(pause, _SHARE * (time.monotonic() - started)))
+            await asyncio.sleep(max(pause, _SHARE * took))
 
     def _look(self) -> int:
         """Note the sizes of all logs; returns by how much the fastest one grew."""

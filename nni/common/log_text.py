@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from itertools import islice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
 _PIECE = 64 * 1024
+_PAUSE = 0.5  # seconds between two looks at a log that is followed
 
 
 def read_log(path: Path, head: int | None = None, tail: int | None = None) -> Iterator[bytes]:
@@ -51,6 +53,34 @@ def _read(file: BinaryIO, head: int | None, tail: int | None) -> Iterator[bytes]
             yield from _pieces(descriptor, _last_lines(descriptor, parts, tail))
         else:
             yield from _pieces(descriptor, parts)
+
+
+def follow_log(path: Path, goes_on: Callable[[], bool]) -> Iterator[bytes]:
+    """
+    Yield the text of a log file, and what is added to it, as it comes.
+
+    Parameters
+    ----------
+    path
+        The file. One that takes its place in the end is not followed: it says the same.
+    goes_on
+        Asked before each look, twice a second, whether more may come; after False is a last look.
+
+    Raises
+    ------
+    OSError
+        The file is missing or cannot be read.
+    """
+    with path.open("rb") as file:
+        descriptor, place, is_last = file.fileno(), 0, False
+        while not is_last:
+            is_last = not goes_on()
+            size = os.fstat(descriptor).st_size
+            parts = [(max(begin, place), min(end, size)) for begin, end in text_parts(descriptor)]
+            yield from _pieces(descriptor, parts)
+            place = size
+            if not is_last:
+                time.sleep(_PAUSE)
 
 
 def text_parts(descriptor: int) -> list[tuple[int, int]]:

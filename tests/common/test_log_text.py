@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nni.common.log_text import read_log
+from nni.common.log_text import follow_log, read_log
 
 BLOCK = 4096
 
@@ -96,3 +96,36 @@ def test_a_log_that_is_cut_while_it_is_read_gives_no_zeros(tmp_path):
     lines = (first + b"".join(pieces)).splitlines()
     assert (lines[0], lines[-1]) == (b"0000000", b"0199999")
     assert all(len(line) == 7 and line.isdigit() for line in lines)
+
+
+def test_a_log_is_followed_until_nothing_more_comes(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"first\n")
+    more = iter([b"second\n", b"", b"third"])
+
+    def goes_on() -> bool:
+        piece = next(more, None)
+        if piece is not None:
+            with path.open("ab") as file:
+                file.write(piece)
+        return piece is not None
+
+    pieces = follow_log(path, goes_on)
+    assert next(pieces) == b"first\nsecond\n"
+    assert list(pieces) == [b"third"]
+
+
+def test_a_log_that_is_cut_while_it_is_followed_gives_what_is_left_of_the_rest(tmp_path):
+    path = tmp_path / "log"
+    lines = [b"%07d\n" % number for number in range(BLOCK)]  # 8 blocks
+    path.write_bytes(b"".join(lines[:10]))
+
+    def goes_on() -> bool:
+        if path.stat().st_size == 80:
+            with path.open("ab") as file:
+                file.write(b"".join(lines[10:]))
+            punch(path, 400, 6 * BLOCK)
+            return True
+        return False
+
+    assert b"".join(follow_log(path, goes_on)) == b"".join([*lines[:50], *lines[6 * BLOCK // 8 :]])

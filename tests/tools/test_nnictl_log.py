@@ -113,6 +113,7 @@ def test_a_log_is_shown_of_one_trial_only(add_stopped):
     add_stopped("egchD4qy")
     assert run(["log", "trial", "--head", "1"]) == 2
     assert run(["log", "trial", "-T", "nrbb2", "--head", "1", "--tail", "1"]) == 2
+    assert run(["log", "trial", "-T", "nrbb2", "--head", "1", "--follow"]) == 2
 
 
 def test_a_trial_that_has_not_started_has_no_log_to_show(add_stopped, capsys):

@@ -244,6 +244,22 @@ def test_a_trial_is_killed_by_its_id(write_config, free_port):
     assert f"did you mean {trial}" in nnictl("trial", "kill", "-T", swapped, code=1)
 
 
+def test_the_log_of_a_trial_is_followed_until_it_ends(write_config, free_port):
+    path = Path(write_config())
+    waits = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.05)\n"
+    (path.parent / "trial.py").write_text(f"print('begin', flush=True)\n{waits}print('end')")
+    nnictl("create", "-c", str(path), "-p", str(free_port))
+    directory = ExperimentRegistry().get(the_id()).directory
+    wait_for(lambda: list(directory.glob("trials/*/trial.log")), "a trial")
+    trial = next(directory.glob("trials/*/trial.log")).parent.name
+    command = [sys.executable, "-c", PROGRAM, "log", "trial", "-T", trial, "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begin\n"
+        (path.parent / "go").touch()
+        assert process.stdout.read() == "end\n"
+    assert process.returncode == 0
+
+
 def test_a_failed_trial_says_why_where_one_looks_first(write_config, free_port):
     path = Path(write_config())
     (path.parent / "trial.py").write_text("raise SystemExit('no data in /nowhere')")

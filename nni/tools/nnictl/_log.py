@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nni.common.errors import NniError
-from nni.common.log_text import read_log
-from nni.tools.nnictl import _completion, _output
-from nni.tools.nnictl._resolve import AsJson, ExperimentId, any_experiment
+from nni.common.log_text import follow_log, read_log
+from nni.tools.nnictl import _completion, _output, _source
+from nni.tools.nnictl._resolve import AsJson, ExperimentId, any_experiment, is_running
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from nni.store.registry import RegistryEntry
 
 app = typer.Typer(help="Show logs.", no_args_is_help=True)
 
@@ -52,16 +54,20 @@ def trial(
     tail: Annotated[int | None, typer.Option("--tail", min=0, help="Show the last N lines of the log.")] = None,
     *,
     show: Annotated[bool, typer.Option("--show", "-s", help="Show the log instead of its path.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the log, and what comes, until the trial ends.")
+    ] = False,
     errors: Annotated[bool, typer.Option("--stderr", help="Standard error instead of standard output.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the path of a trial's log, or of all trials' logs; or show a trial's log."""
-    if head is not None and tail is not None:
-        raise typer.BadParameter("give --head or --tail, not both")
-    show = show or head is not None or tail is not None
+    if sum((head is not None, tail is not None, follow)) > 1:
+        raise typer.BadParameter("give --head or --tail or --follow, not several of them")
+    show = show or follow or head is not None or tail is not None
     if show and (trial_id is None or as_json):
         raise typer.BadParameter("what is shown is the log of one trial, as it is: give --trial_id, and no --json")
-    trials = any_experiment(experiment_id).directory / "trials"
+    entry = any_experiment(experiment_id)
+    trials = entry.directory / "trials"
     known = {entry.name: entry / ("stderr" if errors else "trial.log") for entry in _by_age(trials)}
     if trial_id is None:
         _list_paths(known, as_json=as_json)
@@ -70,7 +76,9 @@ def trial(
         near = difflib.get_close_matches(trial_id, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LogError(f"no trial {trial_id!r} in {trials}{hint}")
-    if show:
+    if follow:
+        _follow_trial(entry, trial_id, known[trial_id])
+    elif show:
         _show_trial(known[trial_id], head, tail)
     elif as_json:
         _list_paths({trial_id: known[trial_id]}, as_json=True)
@@ -83,6 +91,26 @@ def _show_trial(path: Path, head: int | None, tail: int | None) -> None:
         _copy(path, head, tail)
     except FileNotFoundError:
         raise LogError(f"{path} does not exist: the trial has not started yet") from None
+
+
+def _follow_trial(entry: RegistryEntry, trial_id: str, path: Path) -> None:
+    """Show what a trial writes until it has ended, or nobody runs it any more."""
+    from nni.experiment.client import NoAnswerError
+
+    with _source.of(entry) as source:
+
+        def goes_on() -> bool:
+            try:
+                return is_running(entry) and source.trial(trial_id)["endTime"] is None
+            except NoAnswerError:  # the experiment was stopped meanwhile
+                return False
+
+        try:
+            for piece in follow_log(path, goes_on):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+        except FileNotFoundError:
+            raise LogError(f"{path} does not exist: the trial has not started yet") from None
 
 
 def _by_age(directory: Path) -> list[Path]:

@@ -9,7 +9,21 @@ from pydantic import PrivateAttr
 from nni.config import _rules
 from nni.config._algorithm import _AlgorithmConfig
 from nni.config._errors import ConfigError, Fault
-from nni.config._fields import Count, Duration, GpuIndices, Json, NonNegative, PathField, Text, Word, optional, required
+from nni.config._fields import (
+    UNLIMITED,
+    Count,
+    Duration,
+    GpuIndices,
+    Json,
+    LogLimit,
+    NonNegative,
+    PathField,
+    Text,
+    Word,
+    memory_megabytes,
+    optional,
+    required,
+)
 from nni.config._model import ConfigModel, python_spelling
 from nni.config._read import follows, read
 from nni.config._shared_storage import SharedStorageField
@@ -24,6 +38,7 @@ if TYPE_CHECKING:
     from nni.config._legacy_convert import Conversion
 
 Result = TypeVar("Result")
+_LOG_LIMIT = "1gb"  # of a trial's log: far beyond what anybody reads, and it still keeps a disk from being filled
 LogLevel = Literal["trace", "debug", "info", "warning", "error", "fatal"]
 
 
@@ -72,6 +87,11 @@ class ExperimentConfig(ConfigModel):
     max_experiment_duration: Duration | None = optional("When to stop creating trials; absent: never.")
     max_trial_number: Count | None = optional("How many trials to create; absent: unlimited.")
     max_trial_duration: Duration | None = optional("When to stop a running trial; absent: never.")
+    trial_log_limit: LogLimit | None = optional(
+        "How long trial.log and stderr of a trial may become, each; of a longer one beginning and end are kept. "
+        "A size of 64kb or more, or unlimited. Absent: 1gb.",
+        examples=["100mb"],
+    )
     nni_manager_ip: Text | None = optional(
         "Address of this machine, by which training machines reach the manager; not used by local.",
         examples=["192.0.2.10"],
@@ -179,6 +199,12 @@ class ExperimentConfig(ConfigModel):
     def effective_log_level(self) -> LogLevel:
         """The log level after defaults: as configured, else debug with `debug`, else info (PLT-088)."""
         return self.log_level or ("debug" if self.debug else "info")
+
+    @property
+    def effective_trial_log_limit(self) -> int | None:
+        """How many bytes each log of a trial may have; None: as many as it wants."""
+        limit = self.trial_log_limit or _LOG_LIMIT
+        return None if limit == UNLIMITED else round(memory_megabytes(limit) * 1024 * 1024)
 
     @property
     def training_services(self) -> list[TrainingServiceConfig]:

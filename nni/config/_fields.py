@@ -14,6 +14,8 @@ from nni.config._errors import shown
 from nni.config._wording import worded
 
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]*)?)(tb|gb|mb|kb)", re.IGNORECASE)
+UNLIMITED = "unlimited"
+_SMALLEST_LOG = 1 / 16  # megabytes; what is dropped of a log are whole blocks of the file system
 _MEGABYTES = {"tb": 1024.0 * 1024, "gb": 1024.0, "mb": 1.0, "kb": 1 / 1024}
 
 
@@ -89,6 +91,19 @@ def memory_megabytes(value: object) -> float:
     return megabytes
 
 
+def _log_limit(value: Any) -> str:
+    if value == UNLIMITED:
+        return UNLIMITED
+    expected = "expected a size such as '100mb', of 64kb or more, or 'unlimited'"
+    try:
+        is_enough = memory_megabytes(value) >= _SMALLEST_LOG
+    except ValueError:
+        is_enough = False
+    if not is_enough:
+        raise ValueError(f"{expected}, got {shown(value)}")
+    return str(value)
+
+
 def _gpu_indices(value: Any) -> list[int]:
     """Read the three documented forms: ``[0, 1]``, ``"0,1"`` and ``0`` (PLT-074)."""
     items = value.split(",") if isinstance(value, str) and value.strip() else value
@@ -154,6 +169,13 @@ MemorySize = Annotated[
         }
     ),
 ]
+
+LogLimit = Annotated[
+    str,
+    BeforeValidator(_log_limit),
+    WithJsonSchema({"type": "string", "pattern": r"^([0-9]+(\.[0-9]*)?([tT]|[gG]|[mM]|[kK])[bB]|unlimited)$"}),
+]
+"""The size of a log file, or ``unlimited``."""
 
 GpuIndices = Annotated[
     list[int],

@@ -160,6 +160,10 @@ class NniClient:
 
     # Trials
 
+    def trial(self, trial_job_id: str) -> TrialRow:
+        """Return one trial."""
+        return cast("TrialRow", self._json("GET", f"/trials/{trial_job_id}"))
+
     def trial_jobs(self, status: str | None = None) -> list[TrialJob]:
         """Return all trials, or those in one status."""
         answer = self._json("GET", "/trial-jobs", params={"status": status} if status else None)

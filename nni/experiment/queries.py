@@ -13,7 +13,7 @@ from nni.common.durations import parse_duration
 from nni.store import Metric, Profile, Reader, Trial, TrialStatus, configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -45,6 +45,8 @@ class Queries:
         self.directory = directory
         self.profile = profile
         self.reader = Reader(directory / "db" / "nni.sqlite", at_rest=at_rest)
+        self.why_waiting: Callable[[str], str] = lambda _: "no manager runs; 'nnictl resume' starts it"
+        """Returns why a trial that waits does so; a manager knows it, the database does not."""
 
     @property
     def maximize(self) -> bool:
@@ -117,7 +119,7 @@ class Queries:
             "id": trial.id,
             "sequence": trial.sequence,
             "status": trial.status.value,
-            "message": trial.message,
+            "message": self._message(trial),
             "submitTime": trial.submit_time,
             "startTime": trial.start_time,
             "endTime": trial.end_time,
@@ -161,7 +163,7 @@ class Queries:
             "trialJobId": trial.id,
             "sequenceId": trial.sequence,
             "status": trial.status.value,
-            "message": trial.message,
+            "message": self._message(trial),
             "hyperParameters": [configuration(trial)],
             "logPath": str(directory),
         }
@@ -194,6 +196,9 @@ class Queries:
             for trial in self.reader.trials([TrialStatus.SUCCEEDED])
             if trial.final is not None
         ]
+
+    def _message(self, trial: Trial) -> str:
+        return trial.message or (self.why_waiting(trial.id) if trial.status is TrialStatus.WAITING else "")
 
     def _trial_directory(self, trial: Trial) -> Path:
         return self.directory / "trials" / trial.id

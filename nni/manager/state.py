@@ -120,6 +120,19 @@ class ExperimentState:
             return "the tuner is computing" if self._initialized else "tuner and assessor are starting"
         return None
 
+    def why_waiting(self, identifier: str) -> str:
+        """Return why a trial does not run yet; nothing for one that does, or has ended."""
+        trial = self.active.get(identifier)
+        if trial is None or trial.status is not TrialStatus.WAITING:
+            return ""
+        if trial.message or identifier in self._submitted:
+            return trial.message or "it is being started"
+        if self._failed or self._blocked is not None:
+            return self.waiting() or ""
+        if self._duration_over():
+            return f"maxExperimentDuration ({self.profile.config['maxExperimentDuration']}) is over"
+        return f"trialConcurrency ({self.limits.concurrency}): as many run already"
+
     # Life of the experiment
 
     def _started(self, event: ev.Started, moment: Moment) -> list[Instruction]:

@@ -34,6 +34,7 @@ class RunningExperiment(ServedExperiment):
     def __init__(self, engine: Engine, directory: Path) -> None:
         super().__init__(directory, engine.state.profile)
         self.engine = engine
+        self.queries.why_waiting = engine.state.why_waiting
 
     @property
     def standing(self) -> Standing:

@@ -32,7 +32,7 @@ from nni.store import Profile, Store
 from nni.store.registry import RegistryError
 from nni.training_service import TrainingService
 from nni.training_service.gpu import GpuRules, GpuSchedule, read_devices
-from nni.training_service.local import LocalSettings, LocalTrainingService
+from nni.training_service.local import LocalSettings, LocalTrainingService, LogLimit
 
 _logger = logging.getLogger("nni.server")
 
@@ -134,7 +134,7 @@ class Manager:
         level = self._options.log_level or config.effective_log_level
         logs.to_file(self._directory / "log" / "nnimanager.log", level)
         state = ExperimentState(profile, store.counts())
-        engine = Engine(state, store, self._service(profile), self._link(config, level), self._changed)
+        engine = Engine(state, store, self._service(profile, config), self._link(config, level), self._changed)
         self._experiment = RunningExperiment(engine, self._directory)
         _logger.info("experiment %s: %s (process %d)", profile.id, self._options.action, os.getpid())
         return engine
@@ -162,7 +162,7 @@ class Manager:
         check_available(config)
         return complete(config)
 
-    def _service(self, profile: Profile) -> TrainingService:
+    def _service(self, profile: Profile, checked: ExperimentConfig) -> TrainingService:
         config = profile.config
         rules = gpu_rules(config)
         if rules is not None and (problem := GpuSchedule(rules).impossible(read_devices())):
@@ -175,6 +175,7 @@ class Manager:
             config.get("trialGpuNumber"),
             tuple(config["trainingService"].get("preload") or ()),
             rules,
+            log_limit=_log_limit(checked),
         )
         return LocalTrainingService(settings)
 
@@ -226,6 +227,11 @@ def gpu_rules(config: dict[str, Any]) -> GpuRules | None:
         service.get("maxTrialNumberPerGpu", 1),
         bool(service.get("useActiveGpu")),
     )
+
+
+def _log_limit(config: ExperimentConfig) -> LogLimit | None:
+    size = config.effective_trial_log_limit
+    return None if size is None else LogLimit(size, f"trialLogLimit: {config.trial_log_limit or 'by default 1gb'}")
 
 
 def _import_web() -> None:

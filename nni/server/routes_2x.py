@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from nni.common.version import __version__
 from nni.experiment.stored import no_such_trial
-from nni.server.answers import JsonResponse, json_stream
+from nni.server.answers import JsonResponse, json_stream, text_file
 from nni.server.served import ServedExperiment
 from nni.store import TrialStatus
 from nni.store.registry import ExperimentRegistry
@@ -156,8 +156,9 @@ def _trial_file(experiment: ServedExperiment, trial_id: str, filename: str) -> R
     path = trial_path(experiment, trial_id, filename)
     if path.stat().st_size == 0:
         return PlainTextResponse(f"{filename} is empty.")
-    binary = filename == "model.onnx"
-    return FileResponse(path, media_type="application/octet-stream" if binary else "text/plain; charset=utf-8")
+    if filename == "model.onnx":
+        return FileResponse(path, media_type="application/octet-stream")
+    return text_file(path, None, None)
 
 
 def trial_path(experiment: ServedExperiment, trial_id: str, filename: str) -> Path:

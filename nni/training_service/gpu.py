@@ -31,8 +31,10 @@ def read_devices() -> list[Gpu]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        _logger.debug("no NVIDIA driver: %s", error)
-        return []
+        _logger.debug("the NVIDIA driver's library cannot be used: %s", error)
+        from nni.training_service.nvidia_smi import processes_by_gpu  # noqa: PLC0415  (a last resort)
+
+        return [Gpu(index, processes) for index, processes in enumerate(processes_by_gpu())]
     try:
         return [_read_device(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
     finally:

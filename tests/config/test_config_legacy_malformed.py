@@ -146,6 +146,18 @@ def test_a_damaged_configuration_is_right_or_a_config_error_with_a_key_path(data
         assert len(str(error).splitlines()) == len(error.faults)
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(damaged())
+def test_before_a_start_too_whatever_is_wrong_is_a_config_error_with_a_key_path(data):
+    try:
+        ExperimentConfig.from_dict(data, directory="/project").validate()
+    except ConfigError as error:
+        faults = error.faults
+    else:
+        faults = []
+    assert all(key_path_text(fault.path) and fault.message for fault in faults)
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CONFIGURATIONS), st.data())
 def test_a_wrong_value_anywhere_is_named_where_it_stands(data, draw):

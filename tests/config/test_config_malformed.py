@@ -122,6 +122,21 @@ def test_a_damaged_configuration_is_right_or_a_config_error_with_a_key_path(data
         assert len(str(error).splitlines()) == len(error.faults)
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(damaged(), st.sampled_from(["searchSpace", "tuner", "classArgs", "nothing"]), junk)
+def test_before_a_start_too_whatever_is_wrong_is_a_config_error_with_a_key_path(data, where, value):
+    """The search space, algorithms and their arguments are looked at only then."""
+    if where == "classArgs":
+        data["tuner"] = {"name": "TPE", "classArgs": value}
+    elif where != "nothing":
+        data[where] = value
+    error = error_of(lambda: ExperimentConfig.from_dict(data, directory="/project").validate())
+    if error is not None:
+        assert error.faults
+        assert all(key_path_text(fault.path) and fault.message for fault in error.faults)
+        assert len(str(error).splitlines()) == len(error.faults)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(sorted(ExperimentConfig.model_fields)), junk)
 def test_assigning_anything_works_or_is_a_config_error_with_the_name(name, value):

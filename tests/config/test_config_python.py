@@ -118,6 +118,9 @@ def test_reading_an_unknown_attribute_names_the_nearest(config):
         ("trial_code_directory", 3, "expected a path, got 3"),
         ("max_experiment_duration", "1 h", "such as '1h', got '1 h'"),
         ("max_trial_duration", "0s", "expected more than zero"),
+        ("trial_log_limit", "100", "expected a size such as '100mb', of 64kb or more, or 'unlimited', got '100'"),
+        ("trial_log_limit", "63kb", "of 64kb or more"),
+        ("trial_log_limit", 100, "expected a size"),
         ("log_level", "warn", "expected one of 'trace', .* got 'warn', did you mean 'warning'"),
         ("debug", "perhaps", "expected true or false, got 'perhaps'"),
         ("tuner_gpu_indices", [0, 0], "names a GPU twice"),
@@ -224,6 +227,15 @@ def test_the_log_level_follows_debug_unless_it_is_given(config):
     assert config.effective_log_level == "debug"
     config.log_level = "error"
     assert config.effective_log_level == "error"
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [(None, 1 << 30), ("100mb", 100 << 20), ("64KB", 64 << 10), ("unlimited", None)]
+)
+def test_logs_of_trials_are_limited_to_a_gigabyte_unless_another_limit_is_given(config, limit, size):
+    config.trial_log_limit = limit
+    assert config.effective_trial_log_limit == size
+    assert config.canonical().get("trialLogLimit") == limit
 
 
 def test_values_of_python_become_json(config):

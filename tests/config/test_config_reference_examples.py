@@ -62,6 +62,7 @@ PAI_STORAGE = (  # L2576 says that they must be there
 )
 
 CURRENT = [
+    Example(603, "a search space in the file", "v2 without a space"),
     Example(625, "quick start"),
     Example(2275, "a tuner", "v2"),
     Example(
@@ -86,6 +87,7 @@ CURRENT = [
 ]
 LEGACY = [
     Example(776, "search space", "tuner"),
+    Example(845, "annotation", "annotated"),
     Example(987, "TPE", "local"),
     Example(1008, "Anneal", "local"),
     Example(1031, "Evolution", "local"),
@@ -162,15 +164,18 @@ FRAMEWORKCONTROLLER = {
     "trial": {"codeDir": ".", "taskRoles": [{"name": "worker", "taskNum": 1, **POD}]},
 }
 NOW = {"searchSpaceFile": "space.json", "trialCommand": "x", "trialConcurrency": 1}
+TUNER_NOW = {"tuner": {"name": "TPE"}, "trainingService": {"platform": "local"}}
 BASES: dict[str, dict[str, Any]] = {
     "": {},
     "local": LOCAL,
     "tuner": {**LOCAL, **TUNER},
+    "annotated": {key: value for key, value in {**LOCAL, **TUNER}.items() if key != "searchSpacePath"},
     "kubeflow": KUBEFLOW,
     "kubeflow nfs": {**KUBEFLOW, "kubeflowConfig": {**KUBEFLOW["kubeflowConfig"], **IN_NFS}},
     "frameworkcontroller": FRAMEWORKCONTROLLER,
     "frameworkcontroller nfs": {**FRAMEWORKCONTROLLER, "frameworkcontrollerConfig": IN_NFS},
     "v2": {**NOW, "trainingService": {"platform": "local"}},
+    "v2 without a space": {**TUNER_NOW, "trialCommand": "x", "trialConcurrency": 1},
     "v2 remote": {
         **NOW,
         "tuner": {"name": "TPE"},

@@ -52,6 +52,8 @@ def is_loaded(data) -> bool:
     [
         {},
         {"maxExperimentDuration": "0.5h", "logLevel": "debug", "trialGpuNumber": None, "tunerGpuIndices": [0, 1]},
+        {"trialLogLimit": "100mb"},
+        {"trialLogLimit": "unlimited"},
         {"searchSpace": None, "searchSpaceFile": "a.json"},
         {"trainingService": REMOTE, "sharedStorage": STORAGE},
         {"trainingService": [REMOTE, {"platform": "local", "gpuIndices": 0}]},
@@ -75,6 +77,7 @@ def test_what_loads_is_valid(is_valid, more):
         {"trialGpuNumber": -1},
         {"maxTrialDuration": "1 h"},
         {"logLevel": "warn"},
+        {"trialLogLimit": "much"},
         {"searchSpaceFile": "a.json"},
         {"advisor": {"name": "BOHB"}},
         {"tuner": {"nam": "TPE"}},

@@ -238,6 +238,46 @@ def test_the_experiments_duration_stops_new_trials_only_and_does_not_count_what_
     assert play.state.status is ExperimentStatus.DONE
 
 
+def test_a_trial_that_waits_says_why():
+    play = Play(maxExperimentDuration="10s")
+    play.begin()
+    (first,) = submitted(play.suggest())
+    assert play.state.why_waiting(first.id) == "it is being started"
+    play.run(first)
+    assert play.state.why_waiting(first.id) == ""
+    (second,) = submitted(play.suggest())
+    play(ev.TrialChanged(second.id, TrialStatus.WAITING, message="no free GPU"))
+    assert play.state.why_waiting(second.id) == "no free GPU"
+    play(ev.CustomTrialRequested("{}"))
+    third = next(trial for trial in play.state.active.values() if trial.id not in {first.id, second.id})
+    assert play.state.why_waiting(third.id) == "trialConcurrency (2): as many run already"
+    play(ev.Tick(), after=11)
+    assert play.state.why_waiting(third.id) == "maxExperimentDuration (10s) is over"
+    assert play.state.why_waiting("nobody") == ""
+
+
+def test_a_trial_waits_for_a_disk_or_in_vain_and_says_so():
+    play = Play()
+    play.begin()
+    (first,) = submitted(play.suggest())
+    play(ev.SubmitFailed(first.id, "No space left on device", retry=True))
+    assert "No space left on device; trying again" in play.state.why_waiting(first.id)
+    play(ev.AlgorithmFailed("the tuner broke", CommandType.Setup.value, fatal=True))
+    assert play.state.why_waiting(first.id) == "the experiment is in ERROR: the tuner broke"
+
+
+def test_an_experiment_says_why_no_trial_starts():
+    play = Play(maxTrialNumber=1)
+    play(ev.Started([]))
+    play(ev.DispatcherStarted())
+    assert play.state.waiting() == "tuner and assessor are starting"
+    play(ev.DispatcherReady())
+    assert play.state.waiting() == "the tuner is computing"
+    (only,) = submitted(play.suggest())
+    play.run(only)
+    assert play.state.waiting() == "maxTrialNumber (1) is reached"
+
+
 def test_killing_a_running_trial_waits_for_its_processes_and_a_waiting_one_ends_at_once():
     play = Play(trialConcurrency=1)
     play.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -128,7 +129,8 @@ def test_a_running_and_a_waiting_trial_can_be_killed_and_an_ended_one_cannot(lab
     lab.wait(lambda: counts(lab) == {"RUNNING": 1}, "the first trial")
     lab.ask("POST", "/trial-jobs", {"mine": 1})
     running, waiting = lab.trials()
-    assert waiting["status"] == "WAITING"
+    assert (waiting["status"], waiting["message"]) == ("WAITING", "trialConcurrency (1): as many run already")
+    assert lab.get(f"/trial-jobs/{waiting['id']}")["message"] == waiting["message"]
     lab.ask("DELETE", f"/trial-jobs/{waiting['id']}")
     assert lab.get(f"/trials/{waiting['id']}")["status"] == "USER_CANCELED"
     assert not lab.trial_directory(waiting).exists(), "it never started"
@@ -198,6 +200,7 @@ def test_a_trial_finds_its_surroundings_as_documented(lab):
     assert working == str(lab.code)
     assert (directory / "run.sh").read_text().splitlines()[1].startswith("cd ")
     assert {path.name for path in directory.iterdir()} >= {"run.sh", "parameter.cfg", "trial.log", "stderr", ".nni"}
+    assert re.fullmatch(r"0 \d{13}\n", (directory / ".nni" / "state").read_text())
 
 
 @pytest.mark.slow

@@ -48,3 +48,13 @@ def test_huge_configurations_do_not_flood_the_terminal():
     assert len(text) < 1000
     assert text.endswith("…")
     assert _describe.parameters({"x": 0.25, "kind": "a"}) == "x=0.25, kind=a"
+
+
+def test_trials_that_wait_are_named_by_their_reason():
+    reasons = ["no free GPU", "trialConcurrency (2): as many run already"]
+    rows = [{"id": f"t{number}", "status": "WAITING", "message": reasons[number > 0]} for number in range(8)]
+    rows += [{"id": "run", "status": "RUNNING", "message": ""}, {"id": "new", "status": "WAITING", "message": ""}]
+    assert _describe.why_waiting(rows) == [
+        "waiting: t0 (no free GPU)",
+        "waiting: t1, t2, t3, t4, t5 and 2 more (trialConcurrency (2): as many run already)",
+    ]

@@ -98,7 +98,7 @@ def test_the_status_of_a_stopped_experiment_needs_no_manager(add_stopped, capsys
     assert run(["experiment", "status", "egchD4qy"]) == 0
     assert capsys.readouterr().out == "STOPPED\n"
     assert run(["experiment", "status", "egchD4qy", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"status": "STOPPED", "errors": []}
+    assert json.loads(capsys.readouterr().out) == {"status": "STOPPED", "errors": [], "waiting": None}
 
 
 def test_a_stopped_experiment_is_shown_from_the_registry(add_stopped, capsys):

@@ -7,11 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from nni.common.log_limit import CannotCutError, cut
 from nni.tools.nnictl._app import run
-from nni.tools.nnictl._log import tail_offset
 
 
 @pytest.fixture
@@ -52,22 +50,6 @@ def test_a_missing_log_is_an_error_with_its_path(add_stopped, capsys):
     assert "nnictl_stderr.log does not exist" in capsys.readouterr().err
 
 
-@given(lines=st.lists(st.binary(max_size=5), max_size=20), count=st.integers(0, 25), open_end=st.booleans())
-def test_tail_finds_the_same_lines_as_splitting_the_file(tmp_path_factory, lines, count, open_end):
-    lines = [line.replace(b"\n", b"") + b"\n" for line in lines]
-    if open_end and lines and lines[-1] != b"\n":
-        lines[-1] = lines[-1][:-1]
-    path = tmp_path_factory.mktemp("tail") / "log"
-    path.write_bytes(b"".join(lines))
-    assert path.read_bytes()[tail_offset(path, count) :] == b"".join(lines[len(lines) - min(count, len(lines)) :])
-
-
-def test_tail_of_a_file_of_many_blocks_reads_lines_across_block_borders(tmp_path):
-    path = tmp_path / "log"
-    path.write_text("".join(f"{n} {'x' * 50_000}\n" for n in range(10)))
-    assert path.read_bytes()[tail_offset(path, 3) :].startswith(b"7 xxx")
-
-
 def test_a_reader_that_has_seen_enough_is_no_error(logs):
     (logs.directory / "log" / "nnictl_stdout.log").write_text("a line\n" * 200_000)
     program = "from nni.tools.nnictl._app import run; run(['log', 'stdout'])"
@@ -90,6 +72,54 @@ def test_trial_without_a_trial_id_lists_all(add_stopped, capsys):
     assert run(["log", "trial", "--json"]) == 0
     listed = {item["trialJobId"]: item["path"] for item in json.loads(capsys.readouterr().out)}
     assert listed == {name: f"{entry.directory}/trials/{name}/trial.log" for name in ("nrbb2", "MoXrp")}
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["--show"], b"out 0\nout 1\nout 2\n"),
+        (["--head", "1"], b"out 0\n"),
+        (["--tail", "1"], b"out 2\n"),
+        (["--stderr", "--tail", "2"], b"err 1\nerr 2\n"),
+    ],
+    ids=["whole", "head", "tail", "tail of stderr"],
+)
+def test_trial_shows_the_log_of_one_trial(add_stopped, capfdbinary, options, shown):
+    directory = add_stopped("egchD4qy").directory / "trials" / "nrbb2"
+    directory.mkdir(parents=True)
+    (directory / "trial.log").write_text("out 0\nout 1\nout 2\n")
+    (directory / "stderr").write_text("err 0\nerr 1\nerr 2\n")
+    assert run(["log", "trial", "egchD4qy", "-T", "nrbb2", *options]) == 0
+    assert capfdbinary.readouterr().out == shown
+
+
+def test_trial_shows_a_log_whose_middle_was_dropped(add_stopped, capfdbinary):
+    log = add_stopped("egchD4qy").directory / "trials" / "nrbb2" / "trial.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"".join(b"line %d\n" % number for number in range(100_000)))
+    try:
+        missing = cut(log, 256 * 1024, "trialLogLimit: 256kb")
+    except CannotCutError as error:
+        pytest.skip(f"this file system takes no hole: {error}")
+    assert run(["log", "trial", "-T", "nrbb2", "--show"]) == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert (lines[0], lines[-1]) == (b"line 0", b"line 99999")
+    assert [line for line in lines if not line.startswith(b"line ")] == [
+        b"[nni] %15d bytes of this log were dropped here (trialLogLimit: 256kb)" % missing
+    ]
+
+
+def test_a_log_is_shown_of_one_trial_only(add_stopped):
+    add_stopped("egchD4qy")
+    assert run(["log", "trial", "--head", "1"]) == 2
+    assert run(["log", "trial", "-T", "nrbb2", "--head", "1", "--tail", "1"]) == 2
+    assert run(["log", "trial", "-T", "nrbb2", "--head", "1", "--follow"]) == 2
+
+
+def test_a_trial_that_has_not_started_has_no_log_to_show(add_stopped, capsys):
+    (add_stopped("egchD4qy").directory / "trials" / "nrbb2").mkdir(parents=True)
+    assert run(["log", "trial", "-T", "nrbb2", "--show"]) == 1
+    assert "trial.log does not exist: the trial has not started yet" in capsys.readouterr().err
 
 
 def test_an_unknown_trial_names_similar_ones(add_stopped, capsys):

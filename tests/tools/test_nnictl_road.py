@@ -145,6 +145,7 @@ def test_an_experiment_from_create_to_stop(write_config, free_port, tmp_path):
     # The shell that created it is gone; its manager is not, and answers after the last trial has ended, too.
     wait_for(lambda: status() == "DONE", "DONE")
     assert httpx.get(f"http://127.0.0.1:{free_port}/api/v1/nni/check-status").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{free_port}/oview").status_code == 200
 
     rows = json.loads(nnictl("trial", "ls", "--json"))
     assert [(row["sequence"], row["status"]) for row in rows] == [(n, "SUCCEEDED") for n in range(4)]
@@ -241,6 +242,22 @@ def test_a_trial_is_killed_by_its_id(write_config, free_port):
     assert "nosuch" in nnictl("trial", "kill", "-T", "nosuch", code=1)
     swapped = trial[:3] + trial[:2]
     assert f"did you mean {trial}" in nnictl("trial", "kill", "-T", swapped, code=1)
+
+
+def test_the_log_of_a_trial_is_followed_until_it_ends(write_config, free_port):
+    path = Path(write_config())
+    waits = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.05)\n"
+    (path.parent / "trial.py").write_text(f"print('begin', flush=True)\n{waits}print('end')")
+    nnictl("create", "-c", str(path), "-p", str(free_port))
+    directory = ExperimentRegistry().get(the_id()).directory
+    wait_for(lambda: list(directory.glob("trials/*/trial.log")), "a trial")
+    trial = next(directory.glob("trials/*/trial.log")).parent.name
+    command = [sys.executable, "-c", PROGRAM, "log", "trial", "-T", trial, "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begin\n"
+        (path.parent / "go").touch()
+        assert process.stdout.read() == "end\n"
+    assert process.returncode == 0
 
 
 def test_a_failed_trial_says_why_where_one_looks_first(write_config, free_port):

@@ -163,7 +163,7 @@ def test_show_status_and_trials_of_a_stopped_experiment_have_the_shape_they_have
 
     profile, status, trials, best = stopped = shapes()
     assert profile["params"]["maxTrialNumber"] == 4
-    assert status == {"status": "STOPPED", "errors": []}
+    assert status == {"status": "STOPPED", "errors": [], "waiting": None}
     assert [trial["parameters"]["x"] for trial in trials] == [1, 2, 3, 4]
     assert best["parameters"] == {"x": 4}
     run(["view", finished.id, "-p", str(free_port)])

@@ -189,3 +189,27 @@ def test_when_the_server_dies_trials_are_started_and_a_new_server_follows(tmp_pa
         await watch.close()
 
     asyncio.run(scenario())
+
+
+def test_a_trial_that_waits_for_the_first_import_says_so(tmp_path: Path):
+    code, directory = tmp_path / "code", tmp_path / "exp"
+    code.mkdir()
+    (directory / "trials").mkdir(parents=True)
+    (code / "trial.py").write_text("print('ran')")
+    gate = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.02)\n"
+    (code / "slow_to_import.py").write_text(gate)
+
+    async def scenario() -> None:
+        watch = Observer(service(directory, code, f"{sys.executable} trial.py", ("slow_to_import",)))
+        await watch.service.submit_trial_job(form("t0", "x"))
+        try:
+            await watch.until(lambda: "t0" in watch.details, "the reason")
+            assert watch.details["t0"].message == "preload: importing slow_to_import"
+            assert watch.details["t0"].status is TrialStatus.WAITING
+        finally:
+            (code / "go").touch()
+        await watch.until(lambda: watch.ended("t0"), "the trial")
+        assert watch.details["t0"].message == ""
+        await watch.close()
+
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""``nnictl config …``: show, schema, convert."""
+"""``nnictl config …``: show, schema, convert, files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nni.tools.nnictl import _output
+from nni.tools.nnictl._resolve import AsJson
 
 app = typer.Typer(help="Current context, and what concerns experiment files.", no_args_is_help=True)
 
@@ -56,6 +57,37 @@ def convert(
     text = current_yaml(old, new.parent)
     _write_new(new, text)
     _output.info(f"wrote {new}")
+
+
+@app.command("files")
+def files(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="Experiment file, or a code directory.", show_default="current folder"),
+    ] = Path(),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the files of the code directory that are sent to other machines: those that no .nniignore names."""
+    from nni.tools.nnictl._files import load_config
+    from nni.training_service.code_files import collect
+
+    path = path.expanduser()
+    found = collect(path if path.is_dir() else load_config(path).trial_code_directory)
+    if as_json:
+        _output.print_json([{"path": _printable(file.path), "size": file.size} for file in found.files])
+    else:
+        for file in found.files:
+            typer.echo(f"{file.size:>12}  {_printable(file.path)}")
+        _output.notice(f"{len(found.files)} files, {found.size} bytes of {found.directory}")
+    for name, why in found.skipped:
+        _output.notice(f"left out: {_printable(name)}, {why}")
+    found.require_limits()
+
+
+def _printable(name: str) -> str:
+    """Return a file name that may be printed, also where it is no text."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _write_new(file: Path, text: str) -> None:

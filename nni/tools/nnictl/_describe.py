@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MEDIUM, _WIDE = 100, 120
 _LONGEST = 800
+_NAMED = 5
 _NO_MORE = ("NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
 _FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
 
@@ -145,6 +146,20 @@ def trials(rows: Iterable[TrialRow], width: int) -> Table:
             giving_way(parameters(row["parameters"])) if width < _WIDE else escape(parameters(row["parameters"])),
         )
     return table
+
+
+def why_waiting(rows: Iterable[TrialRow]) -> list[str]:
+    """Return, for each reason why trials wait, a line that names the reason and those trials."""
+    waiting: dict[str, list[str]] = {}
+    for row in rows:
+        if row["status"] == "WAITING" and row["message"]:
+            waiting.setdefault(row["message"], []).append(row["id"])
+    return [f"waiting: {_some(names)} ({reason})" for reason, names in waiting.items()]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def parameters(values: Any) -> str:

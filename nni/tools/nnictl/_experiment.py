@@ -87,17 +87,20 @@ def _tell_of_lost_manager(entry: RegistryEntry) -> None:
 
 @app.command("status")
 def status(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None:
-    """Print the status of an experiment, and its errors if there are any."""
+    """Print the status of an experiment, and beside it why no further trial starts, and its errors."""
     entry = _source.choose(experiment_id)
-    name, errors = entry.status, list[str]()
+    name, errors, waiting = entry.status, list[str](), None
     if is_running(entry) or has_results(entry):
         with _source.of(entry) as source:
-            name, errors = source.check_status()
+            summary = source.summary()
+        name, errors, waiting = summary["status"], summary["errors"], summary["waiting"]
     if as_json:
-        _output.print_json({"status": name, "errors": errors})
+        _output.print_json({"status": name, "errors": errors, "waiting": waiting})
         return
     _output.console().print(_output.status(name))
     _tell_of_lost_manager(entry)
+    if waiting is not None and not errors:
+        _output.notice(waiting)
     for text in errors:
         _output.error(text)
 

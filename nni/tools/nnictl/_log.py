@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nni.common.errors import NniError
-from nni.tools.nnictl import _completion, _output
-from nni.tools.nnictl._resolve import AsJson, ExperimentId, any_experiment
+from nni.common.log_text import follow_log, read_log
+from nni.tools.nnictl import _completion, _output, _source
+from nni.tools.nnictl._resolve import AsJson, ExperimentId, any_experiment, is_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from nni.store.registry import RegistryEntry
 
 app = typer.Typer(help="Show logs.", no_args_is_help=True)
 
-_BLOCK = 65536
 _HEAD_IS_H = {"help_option_names": ["--help"]}  # -h is --head here (PLT-019)
 
 Head = Annotated[int | None, typer.Option("--head", "-h", min=0, help="Only the first N lines.")]
@@ -51,12 +50,25 @@ def trial(
         str | None,
         typer.Option("--trial_id", "--trial-id", "-T", help="Only this trial.", autocompletion=_completion.trials),
     ] = None,
+    head: Annotated[int | None, typer.Option("--head", min=0, help="Show the first N lines of the log.")] = None,
+    tail: Annotated[int | None, typer.Option("--tail", min=0, help="Show the last N lines of the log.")] = None,
     *,
+    show: Annotated[bool, typer.Option("--show", "-s", help="Show the log instead of its path.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the log, and what comes, until the trial ends.")
+    ] = False,
+    errors: Annotated[bool, typer.Option("--stderr", help="Standard error instead of standard output.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the path of a trial's log, or of all trials' logs."""
-    trials = any_experiment(experiment_id).directory / "trials"
-    known = {entry.name: entry / "trial.log" for entry in _by_age(trials)}
+    """Print the path of a trial's log, or of all trials' logs; or show a trial's log."""
+    if sum((head is not None, tail is not None, follow)) > 1:
+        raise typer.BadParameter("give --head or --tail or --follow, not several of them")
+    show = show or follow or head is not None or tail is not None
+    if show and (trial_id is None or as_json):
+        raise typer.BadParameter("what is shown is the log of one trial, as it is: give --trial_id, and no --json")
+    entry = any_experiment(experiment_id)
+    trials = entry.directory / "trials"
+    known = {entry.name: entry / ("stderr" if errors else "trial.log") for entry in _by_age(trials)}
     if trial_id is None:
         _list_paths(known, as_json=as_json)
         return
@@ -64,7 +76,41 @@ def trial(
         near = difflib.get_close_matches(trial_id, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LogError(f"no trial {trial_id!r} in {trials}{hint}")
-    _list_paths({trial_id: known[trial_id]}, as_json=as_json) if as_json else typer.echo(known[trial_id])
+    if follow:
+        _follow_trial(entry, trial_id, known[trial_id])
+    elif show:
+        _show_trial(known[trial_id], head, tail)
+    elif as_json:
+        _list_paths({trial_id: known[trial_id]}, as_json=True)
+    else:
+        typer.echo(known[trial_id])
+
+
+def _show_trial(path: Path, head: int | None, tail: int | None) -> None:
+    try:
+        _copy(path, head, tail)
+    except FileNotFoundError:
+        raise LogError(f"{path} does not exist: the trial has not started yet") from None
+
+
+def _follow_trial(entry: RegistryEntry, trial_id: str, path: Path) -> None:
+    """Show what a trial writes until it has ended, or nobody runs it any more."""
+    from nni.experiment.client import NoAnswerError
+
+    with _source.of(entry) as source:
+
+        def goes_on() -> bool:
+            try:
+                return is_running(entry) and source.trial(trial_id)["endTime"] is None
+            except NoAnswerError:  # the experiment was stopped meanwhile
+                return False
+
+        try:
+            for piece in follow_log(path, goes_on):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+        except FileNotFoundError:
+            raise LogError(f"{path} does not exist: the trial has not started yet") from None
 
 
 def _by_age(directory: Path) -> list[Path]:
@@ -96,34 +142,6 @@ def _show(name: str, experiment_id: str | None, head: int | None, tail: int | No
 
 
 def _copy(path: Path, head: int | None, tail: int | None) -> None:
-    with path.open("rb") as stream:
-        if tail is not None:
-            stream.seek(tail_offset(path, tail))
-        for line in islice(stream, head):
-            sys.stdout.buffer.write(line)
+    for piece in read_log(path, head, tail):
+        sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
-
-
-def tail_offset(path: Path, lines: int) -> int:
-    """Return where the last ``lines`` lines of a file begin, reading only as much of its end as needed."""
-    if lines == 0:
-        return path.stat().st_size
-    found = -1  # the newline that ends the file begins no line
-    for start, block in _blocks_from_end(path):
-        position = len(block)
-        if found == -1 and not block.endswith(b"\n"):
-            found = 0
-        while (position := block.rfind(b"\n", 0, position)) >= 0:
-            found += 1
-            if found == lines:
-                return start + position + 1
-    return 0
-
-
-def _blocks_from_end(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as stream:
-        start = stream.seek(0, os.SEEK_END)
-        while start > 0:
-            size = min(_BLOCK, start)
-            start = stream.seek(start - size)
-            yield start, stream.read(size)

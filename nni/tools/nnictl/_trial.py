@@ -46,6 +46,8 @@ def list_trials(
         return
     console = _output.console()
     console.print(_describe.trials(rows, console.width))
+    for line in _describe.why_waiting(rows):
+        _output.notice(line)
     failed = [row for row in rows if row["status"] == "FAILED"]
     if failed:
         _output.notice(_failure.reason(failed[-1]))

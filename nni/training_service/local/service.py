@@ -24,6 +24,7 @@ from nni.training_service.gpu import GpuRules, Reader, read_devices
 from nni.training_service.local.directories import TrialDirectories
 from nni.training_service.local.doorbell import Doorbell
 from nni.training_service.local.gpus import LocalGpus
+from nni.training_service.local.log_watch import LogLimit, LogWatch
 from nni.training_service.local.process import TrialProcess, age, is_launcher, spawn
 from nni.training_service.local.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles
 from nni.training_service.local.spool_reader import SpoolReader
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 _SWEEP = 5.0  # seconds between looks at every running trial's metrics, for rings that got lost
 _RETRY = 2.0  # seconds between attempts to start a trial that finds no space
+_TELLING = 0.5  # seconds of importing modules after which a trial that waits for it says so
 _REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 
 
@@ -54,6 +56,8 @@ class LocalSettings:
         Returns this machine's devices.
     grace
         Seconds a trial gets between SIGTERM and SIGKILL.
+    log_limit
+        How long trial.log and stderr of a trial may become; None: as long as they want.
     """
 
     experiment_id: str
@@ -65,6 +69,7 @@ class LocalSettings:
     gpus: GpuRules | None = None
     read_gpus: Reader = read_devices
     grace: float = 10.0
+    log_limit: LogLimit | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +89,7 @@ class LocalTrainingService(TrainingService):
         self._settings = settings
         self._jobs: dict[str, _Job] = {}
         self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
+        self._logs = LogWatch(settings.log_limit, self._running)
         self._metric_listeners: list[MetricListener] = []
         self._status_listeners: list[StatusListener] = []
         self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
@@ -210,6 +216,9 @@ class LocalTrainingService(TrainingService):
     def _groups(self) -> list[int]:
         return [job.process.pid for job in self._jobs.values() if job.process is not None]
 
+    def _running(self) -> list[TrialFiles]:
+        return [job.files for job in self._jobs.values() if job.process is not None]
+
     def _start_later(self, job: _Job, why: str) -> None:
         _logger.warning("trial %s cannot be started (%s); trying again", job.detail.id, why)
         self._set_status(job, TrialStatus.WAITING)
@@ -242,9 +251,16 @@ class LocalTrainingService(TrainingService):
         if self._warm is None:
             self._spawn(job)
             return
+        if not self._warm.ready:
+            asyncio.get_running_loop().call_later(_TELLING, self._still_importing, job)
         job.files.warm.touch()
         environment = self._directories.environment(job.files, job.detail.form) | self._visible_gpus(job.files)
         self._warm.fork(job.detail.id, job.files, environment, lambda pid: self._forked(job, pid))
+
+    def _still_importing(self, job: _Job) -> None:
+        if job.process is None and job.detail.id in self._jobs and not job.detail.message:
+            job.detail.message = f"preload: importing {', '.join(self._settings.preload)}"
+            self._tell(job)
 
     def _forked(self, job: _Job, pid: int | None) -> None:
         if pid is None:
@@ -342,6 +358,7 @@ class LocalTrainingService(TrainingService):
         if status is TrialStatus.FAILED:
             detail.message = _failure(detail.exit_code, job.files.last_complaint())
         self._forget(job)
+        self._logs.ended(job.files)
         self._ended[detail.id] = detail
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
@@ -368,17 +385,22 @@ class LocalTrainingService(TrainingService):
     # Life of the service
 
     async def run(self) -> None:
-        """Listen to the doorbell, and sweep now and then for rings that got lost."""
+        """Listen to the doorbell, sweep now and then for rings that got lost, and watch the logs."""
         self._doorbell.start()
-        while True:
-            self._answer(set())
-            await asyncio.sleep(_SWEEP)
+        watch = asyncio.get_running_loop().create_task(self._logs.run())
+        try:
+            while True:
+                self._answer(set())
+                await asyncio.sleep(_SWEEP)
+        finally:
+            watch.cancel()
 
     async def clean_up(self) -> None:
         """Cancel every trial and wait until no process of any is left."""
         for trial_id in list(self._jobs):
             await self.cancel_trial_job(trial_id)
         await self._idle.wait()
+        await self._logs.settle()
         self.close()
         if self._warm is not None:
             await self._warm.wait_closed()

@@ -68,6 +68,8 @@ class WarmStart(asyncio.Protocol):
         self._command = command
         self._modules = modules
         self._code_directory = code_directory
+        self.ready = False
+        """Whether a server runs that has imported everything."""
         self._process: subprocess.Popen[bytes] | None = None
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
@@ -139,6 +141,7 @@ class WarmStart(asyncio.Protocol):
         for line in lines:
             message = json.loads(line)
             if "ready" in message:
+                self.ready = True
                 for problem in filter(None, message["ready"]):
                     _logger.warning("preload: %s", problem)
             elif (answer := self._waiting.pop(message["id"], None)) is not None:
@@ -155,7 +158,7 @@ class WarmStart(asyncio.Protocol):
         if self._process is not None:
             # Not here: the socket is closed only after this, and the server lives as long as it is open.
             self._ended = asyncio.get_running_loop().run_in_executor(None, _end, self._process)
-        self._process, self._transport = None, None
+        self._process, self._transport, self.ready = None, None, False
         self._lost.set()
         for answer in waiting.values():
             answer(None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nni.common.errors import NniError
 from nni.common.paths import absolute
-from nni.config import ExperimentConfig, TrainingServiceConfig, check_available
+from nni.config import ExperimentConfig, FunctionCommand, TrainingServiceConfig, check_available
 from nni.experiment import _console, _results, launch
 from nni.experiment._console import logger
 from nni.experiment._progress import wait_until_done
@@ -103,7 +103,7 @@ class Experiment:
             raise NniError(f"experiment {self.id} has been started already")
         config = self._launch_config()
         options = launch.LaunchOptions(port=port, debug=debug, url_prefix=self.url_prefix)
-        self._attach(launch.create(config, options, notify=_announce))
+        self._attach(launch.create(config, options, notify=_announce, files=self._launch_files()))
 
     def run(self, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> bool:
         """Start the experiment, wait until it is done, and stop it.
@@ -233,6 +233,15 @@ class Experiment:
         check_available(self.config)
         self.config.validate()
         return self.config.canonical()
+
+    def _launch_files(self) -> dict[str, bytes]:
+        """Return files for the experiment's directory: the function, where the trial command is one."""
+        command = self.config.trial_command
+        if not isinstance(command, FunctionCommand):
+            return {}
+        from nni.experiment._function import files_of  # noqa: PLC0415 - only for functions
+
+        return files_of(command)
 
     # Look
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from nni.trial import api
 from nni.trial.fork_server import fresh_randomness
 from nni.trial.function_files import FUNCTION, Claims, WorkerControl, end_record, read_about, start_record
+from nni.trial.function_output import Output
 from nni.trial.function_session import FunctionSession, TrialStopped, WorkerSpool
 
 if TYPE_CHECKING:
@@ -105,12 +106,11 @@ class Worker:
         sys.path[:] = read_about(directory)["path"]
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.chdir(self._settings["code"])
+        self._output.install()
         self._function = read_function(os.path.join(directory, FUNCTION))
         self._environment = dict(os.environ)
         self._residents = frozenset(threading.enumerate())  # what the modules of the function started
         self._has_helpers = _has_children()
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # still the interpreter's own
 
     def tell(self, **message: Any) -> None:
         """Tell the manager something that needs no record."""
@@ -135,8 +135,9 @@ class Worker:
         try:
             directory = os.path.join(self._settings["directory"], "trials", session.trial_id)
             self._surround(session, directory)
-            with self._output.to(directory):
-                outcome = self._outcome(session)
+            self._output.begin(directory)
+            outcome = self._outcome(session)
+            self._output.end()
         except OSError as error:
             outcome = Outcome(1, f"the trial's directory cannot be used: {error}")
         session.ended = True
@@ -165,16 +166,17 @@ class Worker:
 
     def _surround(self, session: FunctionSession, directory: str) -> None:
         """Give each trial the surroundings that the first one had, but for what modules keep."""
+        if dict(os.environ) != self._environment:  # the last trial changed more than it was given
+            os.environ.clear()
+            os.environ.update(self._environment)
         own = {
             "NNI_SYS_DIR": directory,
             "NNI_OUTPUT_DIR": directory,
             "NNI_TRIAL_JOB_ID": session.trial_id,
             "NNI_TRIAL_SEQ_ID": str(session.sequence_id),
         }
-        wanted = {**self._environment, **own}
-        if len(os.environ) != len(wanted) or any(os.environ.get(name) != value for name, value in wanted.items()):
-            os.environ.clear()
-            os.environ.update(wanted)
+        os.environ.update(own)
+        self._environment.update(own)
         os.chdir(self._settings["code"])
         signal.signal(signal.SIGTERM, self._terminated)
         fresh_randomness()
@@ -216,43 +218,6 @@ class Worker:
             raise TrialStopped
         if self._idle:
             os._exit(_TERMINATED)
-
-
-class Output:
-    """Where standard output and error go: into files of the trial that runs, else into the worker's log."""
-
-    def __init__(self) -> None:
-        self._own = (os.dup(1), os.dup(2))
-        self._paths: tuple[str, str] = ("", "")
-        self._directory = ""
-
-    def to(self, directory: str) -> Output:
-        """Say where to write what comes within a ``with`` block; what nobody wrote leaves no file."""
-        self._directory = directory
-        self._paths = (os.path.join(directory, "trial.log"), os.path.join(directory, "stderr"))
-        return self
-
-    def __enter__(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self._directory)
-        for number, path in enumerate(self._paths, start=1):
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            os.dup2(file, number)
-            os.close(file)
-
-    def __exit__(self, *error: object) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        written = [os.fstat(number).st_size > 0 for number in (1, 2)]
-        for number, own in enumerate(self._own, start=1):
-            os.dup2(own, number)
-        with contextlib.suppress(OSError):  # the function put something of its own there, or took it away
-            for path, has_text in zip(self._paths, written, strict=True):
-                if not has_text:
-                    os.unlink(path)
-            if not any(written):
-                os.rmdir(self._directory)
 
 
 def read_function(path: str) -> Callable[[Any], Any]:

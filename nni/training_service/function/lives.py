@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nni.common.errors import NniError
+from nni.training_service.local.script import TrialFiles
 from nni.trial.function_files import Claims, living_worker, start_mark
 
 _SEQUENCE = re.compile(rb'"type":"START","sequence_id":(\d+)')
@@ -34,14 +36,14 @@ class WorkerFiles:
         return self.life / f"{self.name}.control"
 
     @property
-    def log(self) -> Path:
-        """What it printed outside of trials."""
-        return self.life / f"{self.name}.log"
+    def stdout(self) -> Path:
+        """What it printed outside of trials, or in one whose directory it has not made yet."""
+        return self.life / f"{self.name}.stdout"
 
     @property
-    def gpus(self) -> Path:
-        """The devices it was given, as in ``CUDA_VISIBLE_DEVICES``; only with GPU scheduling."""
-        return self.life / f"{self.name}.gpus"
+    def stderr(self) -> Path:
+        """The same of its standard error; also where Python writes when it crashes."""
+        return self.life / f"{self.name}.stderr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,26 @@ class Lives:
         if self._highest is None:
             self._highest = max((_highest(spool) for spool in self._spools), default=-1)
         return self._highest
+
+
+def last_words(worker: WorkerFiles, directory: str) -> str:
+    """Return the last line of the standard error of a trial whose worker died; what it wrote is put where it belongs.
+
+    Parameters
+    ----------
+    worker
+        The worker.
+    directory
+        The trial's, which need not exist.
+    """
+    logs = TrialFiles(Path(directory))
+    with contextlib.suppress(OSError):
+        for source, target in ((worker.stdout, logs.log), (worker.stderr, logs.stderr)):
+            if source.stat().st_size:
+                target.parent.mkdir(exist_ok=True)
+                with target.open("ab") as file:
+                    file.write(source.read_bytes())
+    return logs.last_complaint()
 
 
 def _close(life: Path) -> None:

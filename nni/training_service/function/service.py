@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -24,7 +23,7 @@ from nni.training_service.base import (
     TrialJobDetail,
     TrialJobMetric,
 )
-from nni.training_service.function.lives import Lives, Start, WorkerFiles
+from nni.training_service.function.lives import Lives, Start, WorkerFiles, last_words
 from nni.training_service.function.worker import Launch, Phase, Worker
 from nni.training_service.local.doorbell import Doorbell
 from nni.trial.function_files import split
@@ -316,13 +315,14 @@ class FunctionTrainingService(TrainingService):
                 return
         if job.end is None:
             shell_code = code if code is None or code >= 0 else 128 - code
-            job.end = {"exit_code": shell_code, "timestamp": _now(), "message": self._complaint(job)}
+            complaint = last_words(worker.files, job.detail.working_directory)
+            job.end = {"exit_code": shell_code, "timestamp": _now(), "message": complaint}
         self._complete(job)
 
     def _load_failed(self, worker: Worker, code: int | None) -> None:
         self._loads_failed += 1
         how = worker.fault or f"its process ended with {'signal' if (code or 0) < 0 else 'exit code'} {abs(code or 0)}"
-        message = f"the function cannot be loaded: {how}; see {worker.files.log}"
+        message = f"the function cannot be loaded: {how}; see {worker.files.stderr}"
         if worker.fault or self._loads_failed >= _LOADS:
             self._give_up(message)
         else:
@@ -402,14 +402,6 @@ class FunctionTrainingService(TrainingService):
             self._ended.popitem(last=False)
         self._set_status(job, status)
         self._check_idle()
-
-    def _complaint(self, job: _Job) -> str:
-        """Return the last line of a dead trial's standard error."""
-        with contextlib.suppress(OSError), open(os.path.join(job.detail.working_directory, "stderr"), "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - 4096))
-            lines = [line.strip() for line in file.read().decode(errors="replace").split("\n")]
-            return next((line[:300] for line in reversed(lines) if line), "")
-        return ""
 
     def _set_status(self, job: _Job, status: TrialStatus) -> None:
         if job.detail.status is not status:

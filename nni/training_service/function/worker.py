@@ -202,7 +202,7 @@ class Worker(asyncio.Protocol):
 
 
 def _spawn(launch: Launch, files: WorkerFiles, channel: socket.socket) -> int:
-    create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    create = os.O_RDWR | os.O_CREAT | os.O_APPEND
     settings = json.dumps({**launch.settings, "name": files.name})
     return os.posix_spawn(
         launch.interpreter,
@@ -211,8 +211,8 @@ def _spawn(launch: Launch, files: WorkerFiles, channel: socket.socket) -> int:
         file_actions=[
             (os.POSIX_SPAWN_DUP2, channel.fileno(), _CHANNEL),
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(files.log), create, 0o644),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_OPEN, 1, str(files.stdout), create, 0o644),
+            (os.POSIX_SPAWN_OPEN, 2, str(files.stderr), create, 0o644),
         ],
         setsid=True,
         setsigmask=(),

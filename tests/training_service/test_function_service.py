@@ -1,0 +1,137 @@
+"""Functions as trials keep the contract of a training service, and what is their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import cloudpickle
+import psutil
+import pytest
+
+from nni.store import TrialStatus
+from nni.testing.training_service import Observer, TrainingServiceConformance, form
+from nni.training_service import Adoption, TrainingService
+from nni.training_service.function import FunctionSettings, FunctionTrainingService
+
+SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(300)"
+
+
+def objective(parameters):
+    """The conformance suite's trial script as a function."""
+    import os
+    import sys
+    import time
+
+    import nni
+
+    x = parameters["x"]
+    print("hello from", x)
+    with open(os.path.join(os.environ["NNI_OUTPUT_DIR"], "started"), "a") as file:
+        file.write(f"{os.getpid()}\n")
+    for step in range(3):
+        nni.report_intermediate_result(step)
+    if x == "wait":
+        while not os.path.exists(os.path.join(os.environ["NNI_CODE_DIR"], "go")):
+            time.sleep(0.02)
+    if x == "fail":
+        sys.exit(3)
+    return {"default": 1.5, "x": x}
+
+
+def stubborn(_):
+    """Start a child that ignores SIGTERM, and ignore it too."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    with open(os.path.join(os.environ["NNI_OUTPUT_DIR"], "child"), "w") as file:
+        file.write(str(child.pid))
+    time.sleep(300)
+
+
+def documented_environment(_):
+    import os
+
+    names = "NNI_PLATFORM NNI_EXP_ID NNI_SYS_DIR NNI_TRIAL_JOB_ID NNI_OUTPUT_DIR NNI_TRIAL_SEQ_ID NNI_CODE_DIR"
+    assert all(os.environ[name] for name in names.split())
+    return int(os.environ["NNI_TRIAL_SEQ_ID"])
+
+
+def store(function, directory: Path) -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        pickled = cloudpickle.dumps(function)
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    place = directory / "function"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "function.pkl").write_bytes(pickled)
+    (place / "function.json").write_text(json.dumps({"path": sys.path}))
+
+
+def service(directory: Path, code: Path, **changes) -> FunctionTrainingService:
+    settings = {"workers": 1, "interpreter": sys.executable, "grace": 1.0, **changes}
+    return FunctionTrainingService(FunctionSettings("ABCDEFGH", directory, code, **settings))
+
+
+class TestFunctionService(TrainingServiceConformance):
+    """The suite, with a function for each of its commands."""
+
+    function = staticmethod(objective)
+
+    def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
+        store(self.function, directory)
+        return service(directory, code_directory)
+
+    def forget(self, service: TrainingService) -> None:
+        assert isinstance(service, FunctionTrainingService)
+        service.close()
+
+    def test_no_process_of_a_cancelled_trial_is_left_even_if_it_ignores_sigterm(self, tmp_path: Path) -> None:
+        self.function = stubborn
+        super().test_no_process_of_a_cancelled_trial_is_left_even_if_it_ignores_sigterm(tmp_path)
+
+    def test_the_documented_environment_is_there(self, tmp_path: Path) -> None:
+        self.function = documented_environment
+        super().test_the_documented_environment_is_there(tmp_path)
+
+    def test_a_trial_that_ended_while_no_manager_ran_is_reported_with_its_exit_code(self, tmp_path: Path) -> None:
+        async def scenario(start) -> None:
+            first = start()
+            await first.service.submit_trial_job(form("t0", "wait"))
+            await first.until(lambda: len(first.values("t0", "PERIODICAL")) == 3, "three results")
+            pid = int(self.started("t0"))
+            await first.abandon()
+            self.forget(first.service)
+            (self.code / "go").touch()
+            await first.until(lambda: ended(pid), "the end of the worker")
+            second = start()
+            await second.service.adopt_trial_jobs([Adoption(form("t0", "wait"), 0, 0, 1)])
+            await second.until(lambda: second.ended("t0"), "the end")
+            assert second.history["t0"][-1] is TrialStatus.SUCCEEDED
+            assert second.values("t0", "PERIODICAL") == [0, 1, 2]
+            assert second.values("t0", "FINAL") == [{"default": 1.5, "x": "wait"}]
+            assert second.details["t0"].exit_code == 0
+            await second.close()
+
+        self.run(tmp_path, scenario)
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone; our own child is reaped, as nobody else will."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    return not psutil.pid_exists(pid)

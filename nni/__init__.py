@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from nni.algorithms import ClassArgsValidator
+    from nni.experiment import tune
 
 __all__ = [
     "ClassArgsValidator",
@@ -36,9 +37,10 @@ __all__ = [
     "get_trial_id",
     "report_final_result",
     "report_intermediate_result",
+    "tune",
 ]
 
-_LAZY = {"ClassArgsValidator": "nni.algorithms"}
+_LAZY = {"ClassArgsValidator": "nni.algorithms", "tune": "nni.experiment._tune"}
 _LAZY_MODULES = {"assessor", "experiment", "tuner", "utils"}
 
 

@@ -126,6 +126,30 @@ class Experiment:
         self.start(port, debug)
         return self._finish() if wait_completion else True
 
+    def wait_and_stop(self) -> tuple[str, list[str]]:
+        """Wait until the experiment that was started is done, and stop it, whatever happens meanwhile.
+
+        Returns
+        -------
+        tuple of str and list of str
+            ``DONE``, ``ERROR``, ``INTERRUPTED`` (by Ctrl-C) or ``STOPPED`` (from elsewhere); and its error messages.
+        """
+        try:
+            summary = wait_until_done(self._require_client())
+        except KeyboardInterrupt:
+            logger.warning("KeyboardInterrupt detected")
+            return "INTERRUPTED", []
+        except NoAnswerError:
+            if not _ends(self._require_entry()):
+                raise
+            logger.warning("Experiment %s was stopped from elsewhere", self.id)
+            return "STOPPED", []
+        finally:
+            self.stop()
+        for error in summary["errors"]:
+            logger.error("%s", error)
+        return summary["status"], summary["errors"]
+
     def stop(self) -> None:
         """Stop the experiment and all its trials; does nothing if it is not running."""
         if self._client is None or self._stopped:
@@ -363,22 +387,7 @@ class Experiment:
         logger.info("Web UI URLs: %s", " ".join(launched.urls))
 
     def _finish(self) -> bool:
-        """Wait, report, stop. Whatever happens here, the experiment is stopped."""
-        try:
-            summary = wait_until_done(self._require_client())
-        except KeyboardInterrupt:
-            logger.warning("KeyboardInterrupt detected")
-            return False
-        except NoAnswerError:
-            if not _ends(self._require_entry()):
-                raise
-            logger.warning("Experiment %s was stopped from elsewhere", self.id)
-            return False
-        finally:
-            self.stop()
-        for error in summary["errors"]:
-            logger.error("%s", error)
-        return summary["status"] == "DONE"
+        return self.wait_and_stop()[0] == "DONE"
 
     def _show_until_interrupted(self) -> None:
         logger.info("Press Ctrl-C to end the view")

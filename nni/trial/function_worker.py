@@ -99,6 +99,7 @@ class Worker:
         self._in_function = False
         self._idle = True
         self._leaving = False
+        self._process = os.getpid()
 
     def load(self) -> None:
         """Become a process in which the function can run."""
@@ -120,6 +121,7 @@ class Worker:
     def serve(self) -> None:
         """Run trials, one after the other."""
         signal.signal(signal.SIGTERM, self._terminated)
+        os.register_at_fork(after_in_child=self._be_a_child)
         with self._channel.makefile("rb") as orders:
             for line in orders:
                 if not self._run(json.loads(line)):
@@ -137,6 +139,8 @@ class Worker:
             self._surround(session, directory)
             self._output.begin(directory)
             outcome = self._outcome(session)
+            if os.getpid() != self._process:
+                _leave(outcome.code)  # a fork that came back from the function: the trial is its parent's
             self._output.end()
         except OSError as error:
             outcome = Outcome(1, f"the trial's directory cannot be used: {error}")
@@ -144,7 +148,7 @@ class Worker:
         self._leaving = self._leaving or self._something_lives_on()
         self._record(session, outcome)
         if self._leaving:
-            _leave()
+            _leave(0)
         self._idle = True
         return True
 
@@ -209,6 +213,11 @@ class Worker:
         if any(thread not in self._residents and not thread.daemon for thread in threading.enumerate()):
             return True
         return not self._has_helpers and _has_children()
+
+    def _be_a_child(self) -> None:
+        """Leave a fork of a trial nothing of the worker's duties."""
+        if signal.getsignal(signal.SIGTERM) == self._terminated:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _terminated(self, _number: int, _frame: Any) -> None:
         """Leave a function at once, and the process after it: who knows what it was interrupted in."""
@@ -286,12 +295,12 @@ def _has_children() -> bool:
     return True
 
 
-def _leave() -> NoReturn:
+def _leave(code: int) -> NoReturn:
     """End without waiting for what a trial left behind; the manager ends the rest of the process group."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 if __name__ == "__main__":

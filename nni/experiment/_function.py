@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -82,8 +83,11 @@ def _culprit(function: Callable[[Any], Any], cloudpickle: ModuleType) -> str:
 
 def _source(function: Callable[[Any], Any]) -> str:
     """Return the text of a function, for people who look what was run."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    shown = inspect.unwrap(function) if inspect.isroutine(function) else type(function)
     try:
-        return inspect.getsource(inspect.unwrap(function))
+        return inspect.getsource(shown)
     except (OSError, TypeError):
         return ""
 

@@ -177,12 +177,15 @@ def _takes(algorithm: Any, kind: Literal["tuner", "assessor"], name: str, value:
     """Tell whether a built-in or registered algorithm has an argument; a class of the user's own is not asked."""
     if algorithm.name is None:
         return False
-    from nni.algorithms import registry  # noqa: PLC0415 - only for a start
+    from nni.algorithms import ClassArgsError, registry  # noqa: PLC0415 - only for a start
 
     try:
         registry.validate_class_args(algorithm.name, {**algorithm.class_args, name: value}, kind)
-    except Exception as error:  # noqa: BLE001 - a validator of a user's may raise anything; the start says it again
-        return name not in str(error)
+    except ClassArgsError as error:
+        unknown = error.problem.startswith(("unknown argument", "this algorithm takes none"))
+        return error.argument != name or not unknown
+    except Exception:  # noqa: BLE001 - a validator of a user's may raise anything; the start says it again
+        return True
     return True
 
 

@@ -78,7 +78,11 @@ def optuna_python() -> str | None:
 
 def rates(runs: list[dict[str, float]], trials: int) -> dict[str, Any]:
     found = [trials / one["seconds"] for one in runs]
-    return {"trials_per_second": median(found), "all": found, "whole_seconds": median([r["whole_seconds"] for r in runs])}
+    return {
+        "trials_per_second": median(found),
+        "all": found,
+        "whole_seconds": median([r["whole_seconds"] for r in runs]),
+    }
 
 
 def main() -> None:

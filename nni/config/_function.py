@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator
@@ -48,16 +48,16 @@ def innermost(function: Any) -> Any:
         function = function.func
     function = inspect.unwrap(function)
     if not inspect.isroutine(function) and not isinstance(function, type):
-        function = getattr(type(function), "__call__", function)
+        function = inspect.getattr_static(type(function), "__call__", function)
     return function
 
 
 def source_of(function: Any) -> str:
     """Return ``file:line`` of a Python function; empty for one that is not written in a file."""
     code = getattr(function, "__code__", None)
-    if code is None or not os.path.exists(code.co_filename):
+    if code is None or not Path(code.co_filename).exists():
         return ""
-    return f"{os.path.abspath(code.co_filename)}:{code.co_firstlineno}"
+    return f"{Path(code.co_filename).absolute()}:{code.co_firstlineno}"
 
 
 def is_function(command: str) -> bool:

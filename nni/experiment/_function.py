@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from nni.common.errors import NniError
 from nni.config import FunctionCommand
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 __all__ = ["FunctionError", "files_of"]
 
@@ -39,22 +36,22 @@ def files_of(command: FunctionCommand) -> dict[str, bytes]:
         "name": str(command),
         "python": platform.python_version(),
         "interpreter": sys.executable,
-        "path": [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)],
+        "path": [str(Path(entry).absolute()) for entry in sys.path if isinstance(entry, str)],
         "source": _source(command.function),
     }
     pickled = _pickled(command.function, cloudpickle)
     return {f"function/{FUNCTION}": pickled, f"function/{ABOUT}": json.dumps(about, indent=2).encode()}
 
 
-def _cloudpickle() -> ModuleType:
+def _cloudpickle() -> Any:
     try:
-        import cloudpickle  # noqa: PLC0415  (only for functions)
+        import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415  (only for functions)
     except ImportError:
         raise FunctionError("functions as trials need cloudpickle: pip install cloudpickle") from None
     return cloudpickle
 
 
-def _pickled(function: Callable[[Any], Any], cloudpickle: ModuleType) -> bytes:
+def _pickled(function: Callable[[Any], Any], cloudpickle: Any) -> bytes:
     try:
         pickled: bytes = cloudpickle.dumps(function)
     except Exception as error:  # whatever the user's objects raise
@@ -66,7 +63,7 @@ def _pickled(function: Callable[[Any], Any], cloudpickle: ModuleType) -> bytes:
     return pickled
 
 
-def _culprit(function: Callable[[Any], Any], cloudpickle: ModuleType) -> str:
+def _culprit(function: Callable[[Any], Any], cloudpickle: Any) -> str:
     """Return the name of the first variable that keeps a function from being pickled."""
     try:
         used = inspect.getclosurevars(function)

@@ -95,8 +95,8 @@ def _put_files(directory: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+        path.touch(mode=0o600, exist_ok=False)  # for nobody else, from its first moment
+        path.write_bytes(content)
 
 
 def resume(

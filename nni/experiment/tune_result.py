@@ -15,7 +15,7 @@ from nni.store.registry import ExperimentRegistry
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
     from matplotlib.axes import Axes
 
     from nni.experiment.data import TrialRow

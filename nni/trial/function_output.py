@@ -123,5 +123,5 @@ def _announce_programs(output: Output) -> None:
         output.make()
         original(self, *arguments, **keywords)
 
-    subprocess.Popen.__init__ = announced  # type: ignore[method-assign, assignment]
+    subprocess.Popen.__init__ = announced  # type: ignore[method-assign]
     os.register_at_fork(before=output.make)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class TrialStopped(BaseException):  # noqa: N818  (no error, as KeyboardInterrupt is none)
+class TrialStopped(BaseException):
     """Ends a function whose trial is to end; no `Exception`, so that ``except Exception`` does not keep it."""
 
 

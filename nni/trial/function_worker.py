@@ -22,7 +22,7 @@ import threading
 import time
 import traceback
 import types
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from nni.trial import api
 from nni.trial.fork_server import fresh_randomness
@@ -32,21 +32,17 @@ from nni.trial.function_session import FunctionSession, TrialStopped, WorkerSpoo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NamedTuple, NoReturn
-
-    class Outcome(NamedTuple):
-        """How a call ended; `value` is what the function returned."""
-
-        code: int
-        message: str = ""
-        value: Any = None
-else:
-    from collections import namedtuple
-
-    Outcome = namedtuple("Outcome", ("code", "message", "value"), defaults=("", None))
 
 _MESSAGE = 300  # characters of an error that go into a trial's message; its log has all of it
 _TERMINATED = 143  # exit code of a process that SIGTERM ended, as a shell tells it
+
+
+class Outcome(NamedTuple):
+    """How a call ended; `value` is what the function returned."""
+
+    code: int
+    message: str = ""
+    value: Any = None
 
 
 class UnsafeFunctionError(Exception):
@@ -63,7 +59,7 @@ def main() -> None:
     worker = Worker(settings, channel)
     try:
         worker.load()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  (modules may raise anything, SystemExit too)
         traceback.print_exc()
         if isinstance(error, Exception):
             worker.tell(fault=_one_line(error))

@@ -94,6 +94,7 @@ class ExperimentSession:
         self._parameter_id = configuration["parameter_id"]
         return configuration
 
+
 _encode: Callable[[Any], str] | None = None
 
 

@@ -103,7 +103,7 @@ def test_each_trial_has_its_own_score_ids_and_intermediate_results(tuned):
         if trial.number != 4:
             assert trial.result == {"default": trial.score, "id": trial.id, "experiment": result.id}
             assert trial.score == pytest.approx((trial.config["x"] - 2) ** 2)
-            assert not os.path.exists(trial.directory), "a trial that printed nothing leaves nothing"
+            assert not Path(trial.directory).exists(), "a trial that printed nothing leaves nothing"
 
 
 @pytest.mark.slow
@@ -161,7 +161,9 @@ def trial(number: int, score: float | None, message: str = "") -> TrialRecord:
     return TrialRecord(number, f"t{number}", status, {"x": number}, score, score, (), 1000, 3500, message, "/d")
 
 
-@pytest.mark.parametrize(("mode", "best", "so_far"), [("maximize", 1, [None, 5, 5, 5]), ("minimize", 3, [None, 5, 5, 1])])
+@pytest.mark.parametrize(
+    ("mode", "best", "so_far"), [("maximize", 1, [None, 5, 5, 5]), ("minimize", 3, [None, 5, 5, 1])]
+)
 def test_the_best_trial_is_the_first_of_the_best(mode, best, so_far):
     result = TuneResult("abc", "DONE", mode, (trial(0, None), trial(1, 5), trial(2, 5), trial(3, 1)), (), Path())
     assert result.best_trial.number == best
@@ -196,7 +198,8 @@ def objective(config):
         return config["x"]
     time.sleep(600)
 
-result = nni.tune(objective, {"x": {"_type": "uniform", "_value": [0, 10]}}, tuner="Random", max_trials=50, concurrency=2)
+space = {"x": {"_type": "uniform", "_value": [0, 10]}}
+result = nni.tune(objective, space, tuner="Random", max_trials=50, concurrency=2)
 print(result.status, len([t for t in result.history if t.score is not None]), result.best_score > 0, flush=True)
 print({t.status for t in result.history})
 """
@@ -286,7 +289,9 @@ def test_an_experiment_takes_a_function_and_can_be_resumed_by_nnictl(home, by_va
     assert "class Scorer" in json.loads((stored / "function.json").read_text())["source"]
 
     nnictl = Path(sys.executable).parent / "nnictl"
-    subprocess.run([nnictl, "resume", experiment.id, "--port", str(free_port)], check=True, cwd="/", capture_output=True)
+    subprocess.run(
+        [nnictl, "resume", experiment.id, "--port", str(free_port)], check=True, cwd="/", capture_output=True
+    )
     again = Experiment.connect(free_port)
     again.update_max_trial_number(5)
     wait_for(lambda: again.get_status() == "DONE")

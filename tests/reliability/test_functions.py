@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
+import sys
+import threading
 import time
 from collections import Counter
 
@@ -116,7 +119,8 @@ def test_a_manager_that_is_killed_between_short_trials_runs_none_twice(lab):
     """Orders that are on their way when the manager dies are the danger: a new one gives the same trials again."""
     lab.start(trialConcurrency=8, **lab.store_function(instant))
     for _ in range(3):
-        lab.wait(lambda before=len(lab.noted("starts")): len(lab.noted("starts")) > before + 20, "some trials")
+        enough = len(lab.noted("starts")) + 20
+        lab.wait(lambda enough=enough: len(lab.noted("starts")) > enough, "some trials")
         lab.kill()
         lab.resume()
     lab.update("MAX_TRIAL_NUM", maxTrialNumber=lab.get("/summary")["trials"] + 20)
@@ -130,8 +134,9 @@ def sometimes_killed(parameters):
     import os
     import signal
 
-    import nni
     import witness
+
+    import nni
 
     witness.note("starts")
     nni.report_intermediate_result(parameters["id"])
@@ -147,7 +152,7 @@ def test_two_thousand_results_belong_to_their_parameters_while_workers_die(lab):
     trials = lab.wait_for_end()
     assert len(trials) == 2000
     assert Counter(trial for trial, *_ in lab.noted("starts")) == {trial["id"]: 1 for trial in trials}
-    first = {trial: value for trial, value in lab.database("SELECT trial, value FROM metric WHERE type = 'PERIODICAL'")}
+    first = dict(lab.database("SELECT trial, value FROM metric WHERE type = 'PERIODICAL'"))
     for trial in trials:
         number = trial["parameters"]["id"]
         assert number == trial["parameterId"]
@@ -159,59 +164,87 @@ def test_two_thousand_results_belong_to_their_parameters_while_workers_die(lab):
             assert (trial["status"], trial["value"]) == ("SUCCEEDED", number)
 
 
-def misbehaving(parameters):
-    import ctypes
-    import os
-    import sys
-    import threading
-    import time
+def raise_():
+    sys.stdout.write("before\n")
+    raise ValueError("no good\nsecond line")
 
+
+def thread():
+    """Leave a thread behind, which the next trial must not hear of."""
+    threading.Thread(target=time.sleep, args=(300,)).start()
+    return 1
+
+
+def daemon():
+    """Leave one behind that reports when another trial runs."""
+
+    def late():
+        import witness
+
+        import nni
+
+        time.sleep(0.5)
+        try:
+            nni.report_final_result(-1)
+        except RuntimeError as error:
+            witness.note("refused", str(error))
+
+    threading.Thread(target=late, daemon=True).start()
+    return 1
+
+
+def child():
+    """Leave a process behind that wants to report later."""
     import nni
+
+    if os.fork() == 0:
+        time.sleep(0.5)
+        nni.report_final_result(-2)
+        time.sleep(300)
+    time.sleep(0.1)
+    return 1
+
+
+WAYS = {
+    "raise": raise_,
+    "exit": lambda: sys.exit(3),
+    "_exit": lambda: os._exit(4),
+    "segfault": lambda: ctypes.string_at(0),
+    "none": lambda: None,
+    "text": lambda: "0.5",
+    "thread": thread,
+    "daemon": daemon,
+    "child": child,
+    "fork": lambda: -3 if os.fork() == 0 else 1,
+    "slow": lambda: time.sleep(1) or 1,
+    "fine": lambda: 1,
+}
+
+
+def misbehaving(parameters):
     import witness
 
-    what = parameters["what"]
     witness.note("starts")
-    if what == "raise":
-        print("before")
-        raise ValueError("no good\nsecond line")
-    if what == "exit":
-        sys.exit(3)
-    if what == "_exit":
-        os._exit(4)
-    if what == "segfault":
-        ctypes.string_at(0)
-    if what == "none":
-        return None
-    if what == "text":
-        return "0.5"
-    if what == "thread":  # which the next trial must not hear of
-        threading.Thread(target=time.sleep, args=(300,)).start()
-    if what == "daemon":
-
-        def late():
-            time.sleep(0.5)
-            try:
-                nni.report_final_result(-1)
-            except RuntimeError as error:
-                witness.note("refused", str(error))
-
-        threading.Thread(target=late, daemon=True).start()
-    if what == "child":
-        if os.fork() == 0:
-            time.sleep(0.5)
-            nni.report_final_result(-2)
-            time.sleep(300)
-        time.sleep(0.1)
-    if what == "fork" and os.fork() == 0:
-        return -3
-    if what == "slow":
-        time.sleep(1)
-    return 1
+    return WAYS[parameters["what"]]()
 
 
 @pytest.mark.slow
 def test_each_way_to_go_wrong_is_one_trial_s_own(lab):
-    ways = ["raise", "exit", "_exit", "segfault", "none", "text", "thread", "daemon", "slow", "child", "slow", "fork", "fine"]
+    ways = [
+        "raise",
+        "exit",
+        "_exit",
+        "segfault",
+        "none",
+        "text",
+        "thread",
+        "daemon",
+        "slow",
+        "child",
+        "slow",
+        "fork",
+        "fine",
+    ]
     lab.plan([{"what": way} for way in ways], once=True)
     lab.start(trialConcurrency=1, maxTrialNumber=len(ways), **lab.store_function(misbehaving))
     trials = lab.wait_for_end()
@@ -245,8 +278,9 @@ def test_each_way_to_go_wrong_is_one_trial_s_own(lab):
 def hanging(parameters):
     import time
 
-    import nni
     import witness
+
+    import nni
 
     witness.note("starts")
     nni.report_intermediate_result(1)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import cloudpickle
 import psutil
-import pytest
 
 from nni.store import TrialStatus
-from nni.testing.training_service import Observer, TrainingServiceConformance, form
+from nni.testing.training_service import TrainingServiceConformance, form
 from nni.training_service import Adoption, TrainingService
 from nni.training_service.function import FunctionSettings, FunctionTrainingService
 
@@ -24,20 +24,16 @@ SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); p
 
 def objective(parameters):
     """The conformance suite's trial script as a function."""
-    import os
-    import sys
-    import time
-
     import nni
 
     x = parameters["x"]
-    print("hello from", x)
-    with open(os.path.join(os.environ["NNI_OUTPUT_DIR"], "started"), "a") as file:
+    sys.stdout.write(f"hello from {x}\n")
+    with (Path(os.environ["NNI_OUTPUT_DIR"]) / "started").open("a") as file:
         file.write(f"{os.getpid()}\n")
     for step in range(3):
         nni.report_intermediate_result(step)
     if x == "wait":
-        while not os.path.exists(os.path.join(os.environ["NNI_CODE_DIR"], "go")):
+        while not (Path(os.environ["NNI_CODE_DIR"]) / "go").exists():
             time.sleep(0.02)
     if x == "fail":
         sys.exit(3)
@@ -46,23 +42,14 @@ def objective(parameters):
 
 def stubborn(_):
     """Start a child that ignores SIGTERM, and ignore it too."""
-    import os
-    import signal
-    import subprocess
-    import sys
-    import time
-
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE)
     child.stdout.readline()
-    with open(os.path.join(os.environ["NNI_OUTPUT_DIR"], "child"), "w") as file:
-        file.write(str(child.pid))
+    (Path(os.environ["NNI_OUTPUT_DIR"]) / "child").write_text(str(child.pid))
     time.sleep(300)
 
 
 def documented_environment(_):
-    import os
-
     names = "NNI_PLATFORM NNI_EXP_ID NNI_SYS_DIR NNI_TRIAL_JOB_ID NNI_OUTPUT_DIR NNI_TRIAL_SEQ_ID NNI_CODE_DIR"
     assert all(os.environ[name] for name in names.split())
     return int(os.environ["NNI_TRIAL_SEQ_ID"])
@@ -130,8 +117,6 @@ class TestFunctionService(TrainingServiceConformance):
 
 def ended(pid: int) -> bool:
     """Whether a process is gone; our own child is reaped, as nobody else will."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
     return not psutil.pid_exists(pid)

@@ -38,6 +38,7 @@ def files_of(command: FunctionCommand) -> dict[str, bytes]:
         "interpreter": sys.executable,
         "path": [str(Path(entry).absolute()) for entry in sys.path if isinstance(entry, str)],
         "source": _source(command.function),
+        **_place(command.function),
     }
     pickled = _pickled(command.function, cloudpickle)
     return {f"function/{FUNCTION}": pickled, f"function/{ABOUT}": json.dumps(about, indent=2).encode()}
@@ -87,6 +88,12 @@ def _source(function: Callable[[Any], Any]) -> str:
         return inspect.getsource(shown)
     except (OSError, TypeError):
         return ""
+
+
+def _place(function: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return where the source is, for tracebacks of what a notebook defines: its files exist nowhere else."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return {} if code is None else {"file": code.co_filename, "line": code.co_firstlineno}
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import json
+import linecache
 import os
 import pickle
 import signal
@@ -100,7 +101,9 @@ class Worker:
     def load(self) -> None:
         """Become a process in which the function can run."""
         directory = os.path.join(self._settings["directory"], "function")
-        sys.path[:] = read_about(directory)["path"]
+        about = read_about(directory)
+        sys.path[:] = about["path"]
+        _show_source(about)
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.chdir(self._settings["code"])
         self._output.install()
@@ -223,6 +226,13 @@ class Worker:
             raise TrialStopped
         if self._idle:
             os._exit(_TERMINATED)
+
+
+def _show_source(about: dict[str, Any]) -> None:
+    """Let tracebacks show the lines of a function whose file is not on the disk: a notebook's cell."""
+    if about.get("source") and "file" in about and not os.path.exists(about["file"]):
+        lines = ["\n"] * (about["line"] - 1) + about["source"].splitlines(keepends=True)
+        linecache.cache[about["file"]] = (sum(map(len, lines)), None, lines, about["file"])
 
 
 def read_function(path: str) -> Callable[[Any], Any]:

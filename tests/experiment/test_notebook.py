@@ -44,6 +44,7 @@ def test_every_cell_runs_while_an_event_loop_does_as_in_jupyter(cells, capsys):
         names["experiment"].stop()
     assert "('DONE', {'SUCCEEDED': 6})" in shown
     assert any("{'SUCCEEDED': 10}" in text for text in shown)
+    assert any(text.startswith("TuneResult(DONE, 10 trials, best ") for text in shown)
     assert "VIEWED BestTrial(" in capsys.readouterr().out
 
 

@@ -299,16 +299,31 @@ def test_an_experiment_takes_a_function_and_can_be_resumed_by_nnictl(home, by_va
     assert [result.value == result.parameter["x"] * 3 for result in again.export_data()] == [True] * 5
 
 
+CELL = """
+def objective(config):
+    if nni.get_sequence_id() == 1:
+        raise ValueError("in a cell")
+    return -config["x"]
+"""
+
+
 @pytest.mark.slow
-def test_lambdas_work_while_an_event_loop_runs_as_in_a_notebook(home):
+def test_a_cell_of_a_notebook_tunes_while_an_event_loop_runs_and_its_tracebacks_show_it(home, monkeypatch):
     import asyncio
+    import linecache
+
+    names = {"nni": nni, "__name__": "__main__"}
+    monkeypatch.setitem(linecache.cache, "<cell 1>", (len(CELL), None, CELL.splitlines(keepends=True), "<cell 1>"))
+    exec(compile(CELL, "<cell 1>", "exec"), names)
 
     async def cell():
-        return nni.tune(lambda config: -config["x"], SPACE, tuner=AlgorithmConfig(name="Random"), max_trials=3)
+        return nni.tune(names["objective"], SPACE, tuner=AlgorithmConfig(name="Random"), max_trials=3)
 
     result = asyncio.run(cell())
     assert result.status == "DONE"
-    assert result.best_score == -min(trial.config["x"] for trial in result.history)
+    assert result.best_score == -min(trial.config["x"] for trial in result.history if trial.score is not None)
+    failed = result.history[1]
+    assert 'raise ValueError("in a cell")' in (Path(failed.directory) / "stderr").read_text()
 
 
 @pytest.mark.slow

@@ -115,12 +115,22 @@ def tune(
         config.experiment_working_directory = directory  # type: ignore[assignment]  # converted on assignment
     _set_algorithms(config, tuner, assessor, optimize_mode, seed)
     _check_limits(config)
-    experiment.start(_free_port() if port is None else port)
-    status, errors = experiment.wait_and_stop()
+    status, errors = _run(experiment, _free_port() if port is None else port)
     result = TuneResult.load(str(experiment.id), status=status, optimize_mode=optimize_mode)
     if status == "ERROR" and not any(trial.score is not None for trial in result.history):
         raise NniError(f"experiment {experiment.id} failed: {'; '.join(errors)}; logs: {result.directory / 'log'}")
     return result
+
+
+def _run(experiment: Experiment, port: int) -> tuple[str, list[str]]:
+    try:
+        experiment.start(port)
+    except KeyboardInterrupt:
+        if experiment.id is None:  # it did not come into being
+            raise
+        experiment.stop()
+        return "INTERRUPTED", []
+    return experiment.wait_and_stop()
 
 
 def _check_function(function: Any) -> None:

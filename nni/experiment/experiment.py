@@ -103,7 +103,15 @@ class Experiment:
             raise NniError(f"experiment {self.id} has been started already")
         config = self._launch_config()
         options = launch.LaunchOptions(port=port, debug=debug, url_prefix=self.url_prefix)
-        self._attach(launch.create(config, options, notify=_announce, files=self._launch_files()))
+        launched = launch.create(config, options, notify=_announce, files=self._launch_files())
+        try:
+            self._attach(launched)
+        except BaseException:
+            if self._entry is None:  # Ctrl-C at this instant: nobody would know of it
+                from nni.experiment.stop import stop_experiment  # noqa: PLC0415 - psutil
+
+                stop_experiment(ExperimentRegistry().get(launched.id))
+            raise
 
     def run(self, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> bool:
         """Start the experiment, wait until it is done, and stop it.

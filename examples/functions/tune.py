@@ -1,9 +1,10 @@
 """Tune a classifier that is a Python function: ``python3 tune.py`` (some seconds, no network, no GPU)."""
 
-import nni
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import SVC
+
+import nni
 
 features, labels = load_digits(return_X_y=True)  # goes to the workers with the function
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +18,6 @@ from nni.experiment.data import BestTrial
 from nni.store.registry import ExperimentRegistry, RegistryEntry
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -101,6 +101,11 @@ class Experiment:
         """
         if self._client is not None:
             raise NniError(f"experiment {self.id} has been started already")
+        if os.environ.get("NNI_LOADING_FUNCTION"):
+            raise NniError(
+                "a worker that imports the module of its function must not start another experiment: "
+                "put the start under `if __name__ == '__main__':`"
+            )
         config = self._launch_config()
         options = launch.LaunchOptions(port=port, debug=debug, url_prefix=self.url_prefix)
         launched = launch.create(config, options, notify=_announce, files=self._launch_files())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FUNCTION = "function.pkl"
 ABOUT = "function.json"
 CLAIMS = "claims"
+LOADING = "NNI_LOADING_FUNCTION"
+"""In a worker's environment while it loads the function: a module that starts an experiment then would never end."""
 _CLOSED = b"closed\n"
 
 

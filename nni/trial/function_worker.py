@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from nni.trial import api
 from nni.trial.fork_server import fresh_randomness
-from nni.trial.function_files import FUNCTION, Claims, WorkerControl, end_record, read_about, start_record
+from nni.trial.function_files import FUNCTION, LOADING, Claims, WorkerControl, end_record, read_about, start_record
 from nni.trial.function_output import Output
 from nni.trial.function_session import FunctionSession, TrialStopped, WorkerSpool
 
@@ -107,7 +107,9 @@ class Worker:
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.chdir(self._settings["code"])
         self._output.install()
+        os.environ[LOADING] = "1"
         self._function = read_function(os.path.join(directory, FUNCTION))
+        del os.environ[LOADING]
         self._environment = dict(os.environ)
         self._residents = frozenset(threading.enumerate())  # what the modules of the function started
         self._has_helpers = _has_children()
@@ -281,7 +283,11 @@ def _failure(error: BaseException) -> Outcome:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()).encode(errors="backslashreplace").decode()
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  (an error that cannot say what it is)
+        text = ""
+    text = " ".join(text.split()).encode(errors="backslashreplace").decode()
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:_MESSAGE]
 
 

@@ -358,6 +358,21 @@ nni.tune(module.objective, {"x": {"_type": "uniform", "_value": [0, 1]}}, max_tr
     assert "the function cannot be loaded: ModuleNotFoundError: No module named 'ghost'" in done.stderr
 
 
+@pytest.mark.slow
+def test_a_module_that_tunes_when_it_is_imported_starts_no_experiments_without_end(home):
+    module = """
+import nni
+def objective(config):
+    return 1
+nni.tune(objective, {"x": {"_type": "uniform", "_value": [0, 1]}}, max_trials=1)
+"""
+    (home / "module.py").write_text(module)
+    done = run_script(home, "import module", check=False)
+    assert done.returncode == 1
+    assert "must not start another experiment: put the start under `if __name__ == '__main__':`" in done.stderr
+    assert len(list((home / "nni-experiments").glob("*/"))) == 1
+
+
 # What is refused before anything starts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,7 +16,7 @@ import cloudpickle
 import psutil
 
 from nni.store import TrialStatus
-from nni.testing.training_service import TrainingServiceConformance, form
+from nni.testing.training_service import Observer, TrainingServiceConformance, form
 from nni.training_service import Adoption, TrainingService
 from nni.training_service.function import FunctionSettings, FunctionTrainingService
 
@@ -120,3 +121,55 @@ def ended(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     return not psutil.pid_exists(pid)
+
+
+def test_a_worker_without_work_is_let_go_and_another_started_when_there_is_some(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    store(objective, tmp_path)
+
+    async def main() -> None:
+        running = service(tmp_path, tmp_path)
+        seen = Observer(running)
+        await running.submit_trial_job(form("t0", "x"))
+        await seen.until(lambda: seen.ended("t0"), "the first trial")
+        (worker,) = running._workers
+        running._let_go(time.monotonic() + 1)
+        await seen.until(lambda: not running._workers, "its end")
+        assert worker.process is None
+        await running.submit_trial_job(form("t1", "x", 1))
+        await seen.until(lambda: seen.ended("t1"), "the second trial")
+        assert seen.history["t1"][-1] is TrialStatus.SUCCEEDED
+        await seen.close()
+
+    asyncio.run(main())
+
+
+def interrupted_twice(_):
+    """Keep from being stopped, once."""
+    import nni
+    from nni.trial.function_session import TrialStopped
+
+    nni.report_intermediate_result(1)
+    try:
+        time.sleep(300)
+    except TrialStopped:
+        nni.report_intermediate_result(2)
+    return 3
+
+
+def test_what_a_trial_reports_while_it_is_being_stopped_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    store(interrupted_twice, tmp_path)
+
+    async def main() -> None:
+        running = service(tmp_path, tmp_path)
+        seen = Observer(running)
+        await running.submit_trial_job(form("t0", "x"))
+        await seen.until(lambda: seen.values("t0", "PERIODICAL") == [1], "the first report")
+        await running.cancel_trial_job("t0")
+        await seen.until(lambda: seen.ended("t0"), "the end")
+        assert seen.history["t0"][-1] is TrialStatus.USER_CANCELED
+        assert seen.values("t0", "PERIODICAL") == [1, 2]
+        await seen.close()
+
+    asyncio.run(main())

@@ -102,7 +102,7 @@ class Worker:
         """Become a process in which the function can run."""
         directory = os.path.join(self._settings["directory"], "function")
         about = read_about(directory)
-        sys.path[:] = about["path"]
+        sys.path[:] = _import_path(about)
         _show_source(about)
         sys.modules["__main__"] = types.ModuleType("__main__")
         os.chdir(self._settings["code"])
@@ -228,6 +228,15 @@ class Worker:
             raise TrialStopped
         if self._idle:
             os._exit(_TERMINATED)
+
+
+def _import_path(about: dict[str, Any]) -> list[str]:
+    """Return where to import from: as where the function was stored, plus what another Python has itself."""
+    stored: list[str] = about["path"]
+    if about.get("interpreter") == sys.executable or not stored:
+        return stored or sys.path
+    own = sys.path[1:]  # without the directory that -m put first
+    return [stored[0], *own, *(entry for entry in stored[1:] if entry not in own)]
 
 
 def _show_source(about: dict[str, Any]) -> None:

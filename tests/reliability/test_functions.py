@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import platform
 import random
 import signal
 import sys
@@ -355,3 +357,18 @@ def test_a_function_that_somebody_else_could_have_written_is_not_loaded(lab):
     lab.start(trialConcurrency=1, maxTrialNumber=1, **command)
     lab.wait(lambda: lab.status() == "ERROR", "the error")
     assert "UnsafeFunctionError" in lab.get("/check-status")["errors"][0]
+
+
+@pytest.mark.slow
+def test_a_function_whose_python_is_gone_runs_with_another_of_the_same_version(lab):
+    command = lab.store_function(instant)
+    about = lab.directory / "function" / "function.json"
+    known = json.loads(about.read_text())
+    about.write_text(json.dumps({**known, "interpreter": "/gone/python", "python": platform.python_version()}))
+    lab.start(trialConcurrency=1, maxTrialNumber=2, **command)
+    assert [trial["value"] for trial in lab.wait_for_end()] == [0, 1]
+    lab.stop()
+    about.write_text(json.dumps({**known, "interpreter": "/gone/python", "python": "3.1.4"}))
+    said = lab.resume()
+    assert said["event"] == "error"
+    assert "was stored by Python 3.1.4 (/gone/python), which is gone" in said["message"]

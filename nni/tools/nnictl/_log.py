@@ -55,7 +55,8 @@ def trial(
     as_json: AsJson = False,
 ) -> None:
     """Print the path of a trial's log, or of all trials' logs."""
-    trials = any_experiment(experiment_id).directory / "trials"
+    directory = any_experiment(experiment_id).directory
+    trials = directory / "trials"
     known = {entry.name: entry / "trial.log" for entry in _by_age(trials)}
     if trial_id is None:
         _list_paths(known, as_json=as_json)
@@ -63,7 +64,8 @@ def trial(
     if trial_id not in known:
         near = difflib.get_close_matches(trial_id, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise LogError(f"no trial {trial_id!r} in {trials}{hint}")
+        silent = "; a function's trial has a log only if it printed something or failed"
+        raise LogError(f"no trial {trial_id!r} in {trials}{hint}{silent if (directory / 'function').is_dir() else ''}")
     _list_paths({trial_id: known[trial_id]}, as_json=as_json) if as_json else typer.echo(known[trial_id])
 
 

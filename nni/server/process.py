@@ -27,7 +27,6 @@ from nni.manager.engine import Engine
 from nni.manager.state import ExperimentState
 from nni.runtime.protocol import CommandType
 from nni.server.experiment import RunningExperiment, complete
-from nni.server.function import function_service
 from nni.server.host import LOOPBACK, Host, Ready
 from nni.server.lock import hold
 from nni.server.viewer import Viewer
@@ -168,6 +167,8 @@ class Manager:
     def _service(self, profile: Profile) -> TrainingService:
         config = profile.config
         if is_function(config["trialCommand"]):
+            from nni.server.function import function_service  # noqa: PLC0415  (only where it is one)
+
             service = function_service(profile, self._directory)
             service.on_fault = self._service_failed
             return service

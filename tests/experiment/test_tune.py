@@ -221,6 +221,7 @@ def test_ctrl_c_in_a_terminal_stops_everything_and_returns_the_best_so_far(home,
     while b"Web UI URLs" not in process.stdout.readline():  # from here on there is something to stop
         assert process.poll() is None
     (directory,) = (home / "nni-experiments").glob("*/")
+    end_afterwards(json.loads((home / "nni-experiments" / ".experiment").read_text())[directory.name]["pid"])
     wait_for(lambda: ended_trials(directory) == 3)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     said = process.communicate(timeout=120)[0].decode()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nni.algorithms import ClassArgsValidator
     from nni.common.errors import NniError, NoMoreTrialError
     from nni.common.version import __version__
+    from nni.experiment import tune
 
 __all__ = [
     "ClassArgsValidator",
@@ -34,6 +35,7 @@ __all__ = [
     "get_trial_id",
     "report_final_result",
     "report_intermediate_result",
+    "tune",
 ]
 
 _LAZY = {
@@ -41,6 +43,7 @@ _LAZY = {
     "NniError": "nni.common.errors",
     "NoMoreTrialError": "nni.common.errors",
     "__version__": "nni.common.version",
+    "tune": "nni.experiment._tune",
 }
 _LAZY_MODULES = {"assessor", "experiment", "tuner", "utils"}
 

@@ -13,6 +13,7 @@ from nni.config._algorithm import AlgorithmConfig, CustomAlgorithmConfig
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError, key_path_text
 from nni.config._experiment import ExperimentConfig
 from nni.config._fields import memory_megabytes
+from nni.config._function import FunctionCommand, is_function
 from nni.config._local import LocalConfig
 from nni.config._shared_storage import AzureBlobConfig, NfsConfig, SharedStorageConfig
 from nni.config._training_service import TrainingServiceConfig
@@ -53,6 +54,7 @@ __all__ = [
     "FrameworkControllerConfig",
     "FrameworkControllerRoleConfig",
     "FrameworkControllerStorageConfig",
+    "FunctionCommand",
     "KubeflowConfig",
     "KubeflowRoleConfig",
     "KubeflowStorageConfig",
@@ -66,6 +68,7 @@ __all__ = [
     "TrainingServiceConfig",
     "check_available",
     "current_yaml",
+    "is_function",
     "json_schema",
     "key_path_text",
     "load",

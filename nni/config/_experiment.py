@@ -24,6 +24,7 @@ from nni.config._fields import (
     optional,
     required,
 )
+from nni.config._function import TrialCommand
 from nni.config._model import ConfigModel, python_spelling
 from nni.config._read import follows, read
 from nni.config._shared_storage import SharedStorageField
@@ -76,7 +77,9 @@ class ExperimentConfig(ConfigModel):
         "The search space; instead of searchSpaceFile. An empty one is written {}.",
         examples=[{"lr": {"_type": "loguniform", "_value": [0.0001, 0.1]}}],
     )
-    trial_command: Text = required("Shell command (bash; PowerShell on Windows) of a trial.", "python3 mnist.py")
+    trial_command: TrialCommand = required(
+        "Shell command (bash; PowerShell on Windows) of a trial. In Python also a function.", "python3 mnist.py"
+    )
     trial_code_directory: PathField = optional(
         "Directory with the files of a trial; sent to the training machines but for what .nniignore names.", "."
     )

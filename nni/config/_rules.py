@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nni.config._errors import Fault
+from nni.config._function import is_function
 from nni.config._local import LocalConfig
 from nni.config._training_service import HYBRID_PLATFORMS
 
@@ -20,6 +21,7 @@ def faults(config: ExperimentConfig) -> Iterator[Fault]:
     """Yield everything that is contradictory."""
     yield from _search_space(config)
     yield from _algorithms(config)
+    yield from _function(config)
     yield from _hybrid(config)
     for path, service in services(config):
         yield from _gpus(config, path, service)
@@ -58,6 +60,23 @@ def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
     for name, algorithm in (("tuner", config.tuner), ("assessor", config.assessor)):
         if algorithm is not None and algorithm.is_configured:
             yield Fault((name,), "must not be given with an advisor, which is tuner and assessor in one")
+
+
+def _function(config: ExperimentConfig) -> Iterator[Fault]:
+    """Yield what a Python function as trial command cannot have."""
+    if config.trial_command is None or not is_function(config.trial_command):
+        return
+    for path, service in services(config):
+        if service.platform != "local":
+            yield Fault((*path, "platform"), "a Python function runs on this machine only: 'local'")
+        elif getattr(service, "preload", None):
+            yield Fault((*path, "preload"), "is for scripts; what a function imports stays loaded between its trials")
+    if config.trial_gpu_number:
+        yield Fault(
+            ("trialGpuNumber",),
+            "GPUs are not scheduled for a Python function, which sees all of them (or none, with 0); "
+            "give a trialCommand to have them assigned",
+        )
 
 
 def _hybrid(config: ExperimentConfig) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nni.config import _catalogue
 from nni.config._custom_class import custom_class_faults
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError
+from nni.config._function import FunctionCommand, is_function
 from nni.config._load import read_document, read_text
 from nni.config._model import ConfigModel
 from nni.config._rules import services
@@ -80,11 +81,22 @@ def load_search_space(config: ExperimentConfig) -> Any:
 
 def start_faults(config: ExperimentConfig) -> Iterator[Fault]:
     """Yield everything in the surroundings that keeps an experiment from starting."""
+    yield from _function(config)
     yield from _directories(config)
     yield from _search_space(config)
     yield from _algorithms(config)
     for path, service in services(config):
         yield from _files(service, path)
+
+
+def _function(config: ExperimentConfig) -> Iterator[Fault]:
+    command = config.trial_command
+    if command is not None and is_function(command) and not isinstance(command, FunctionCommand):
+        yield Fault(
+            ("trialCommand",),
+            f"{command!r} stands for a Python function, which only its own program can start: with nni.tune, "
+            "or as Experiment.config.trial_command",
+        )
 
 
 def _directories(config: ExperimentConfig) -> Iterator[Fault]:

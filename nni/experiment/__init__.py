@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         SharedStorageConfig,
         TrainingServiceConfig,
     )
+    from nni.experiment._tune import tune
     from nni.experiment.client import ApiError, NniClient, NoAnswerError
     from nni.experiment.data import BestTrial, TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
     from nni.experiment.experiment import Experiment
     from nni.experiment.launch import LaunchError, ManagerCrashError
     from nni.experiment.stop import StopError
+    from nni.experiment.tune_result import TrialRecord, TuneResult
 
 __all__ = [
     "AlgorithmConfig",
@@ -59,7 +61,10 @@ __all__ = [
     "TrialHyperParameters",
     "TrialJob",
     "TrialMetricData",
+    "TrialRecord",
     "TrialResult",
+    "TuneResult",
+    "tune",
 ]
 
 _HOME = {
@@ -70,6 +75,8 @@ _HOME = {
     ),
     **dict.fromkeys(("LaunchError", "ManagerCrashError"), "nni.experiment.launch"),
     "StopError": "nni.experiment.stop",
+    **dict.fromkeys(("TrialRecord", "TuneResult"), "nni.experiment.tune_result"),
+    "tune": "nni.experiment._tune",
 }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nni.common.errors import NniError
 from nni.common.paths import absolute
-from nni.config import ExperimentConfig, TrainingServiceConfig, check_available
+from nni.config import ExperimentConfig, FunctionCommand, TrainingServiceConfig, check_available
 from nni.experiment import _console, _results, launch
 from nni.experiment._console import logger
 from nni.experiment._progress import wait_until_done
@@ -17,7 +18,6 @@ from nni.experiment.data import BestTrial
 from nni.store.registry import ExperimentRegistry, RegistryEntry
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -101,9 +101,22 @@ class Experiment:
         """
         if self._client is not None:
             raise NniError(f"experiment {self.id} has been started already")
+        if os.environ.get("NNI_LOADING_FUNCTION"):
+            raise NniError(
+                "a worker that imports the module of its function must not start another experiment: "
+                "put the start under `if __name__ == '__main__':`"
+            )
         config = self._launch_config()
         options = launch.LaunchOptions(port=port, debug=debug, url_prefix=self.url_prefix)
-        self._attach(launch.create(config, options, notify=_announce))
+        launched = launch.create(config, options, notify=_announce, files=self._launch_files())
+        try:
+            self._attach(launched)
+        except BaseException:
+            if self._entry is None:  # Ctrl-C at this instant: nobody would know of it
+                from nni.experiment.stop import stop_experiment  # noqa: PLC0415 - psutil
+
+                stop_experiment(ExperimentRegistry().get(launched.id))
+            raise
 
     def run(self, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> bool:
         """Start the experiment, wait until it is done, and stop it.
@@ -125,6 +138,30 @@ class Experiment:
         """
         self.start(port, debug)
         return self._finish() if wait_completion else True
+
+    def wait_and_stop(self) -> tuple[str, list[str]]:
+        """Wait until the experiment that was started is done, and stop it, whatever happens meanwhile.
+
+        Returns
+        -------
+        tuple of str and list of str
+            ``DONE``, ``ERROR``, ``INTERRUPTED`` (by Ctrl-C) or ``STOPPED`` (from elsewhere); and its error messages.
+        """
+        try:
+            summary = wait_until_done(self._require_client())
+        except KeyboardInterrupt:
+            logger.warning("KeyboardInterrupt detected")
+            return "INTERRUPTED", []
+        except NoAnswerError:
+            if not _ends(self._require_entry()):
+                raise
+            logger.warning("Experiment %s was stopped from elsewhere", self.id)
+            return "STOPPED", []
+        finally:
+            self.stop()
+        for error in summary["errors"]:
+            logger.error("%s", error)
+        return summary["status"], summary["errors"]
 
     def stop(self) -> None:
         """Stop the experiment and all its trials; does nothing if it is not running."""
@@ -233,6 +270,15 @@ class Experiment:
         check_available(self.config)
         self.config.validate()
         return self.config.canonical()
+
+    def _launch_files(self) -> dict[str, bytes]:
+        """Return files for the experiment's directory: the function, where the trial command is one."""
+        command = self.config.trial_command
+        if not isinstance(command, FunctionCommand):
+            return {}
+        from nni.experiment._function import files_of  # noqa: PLC0415 - only for functions
+
+        return files_of(command)
 
     # Look
 
@@ -354,22 +400,7 @@ class Experiment:
         logger.info("Web UI URLs: %s", " ".join(launched.urls))
 
     def _finish(self) -> bool:
-        """Wait, report, stop. Whatever happens here, the experiment is stopped."""
-        try:
-            summary = wait_until_done(self._require_client())
-        except KeyboardInterrupt:
-            logger.warning("KeyboardInterrupt detected")
-            return False
-        except NoAnswerError:
-            if not _ends(self._require_entry()):
-                raise
-            logger.warning("Experiment %s was stopped from elsewhere", self.id)
-            return False
-        finally:
-            self.stop()
-        for error in summary["errors"]:
-            logger.error("%s", error)
-        return summary["status"] == "DONE"
+        return self.wait_and_stop()[0] == "DONE"
 
     def _show_until_interrupted(self) -> None:
         logger.info("Press Ctrl-C to end the view")

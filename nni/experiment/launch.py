@@ -42,6 +42,7 @@ def create(
     *,
     notify: Callable[[LaunchStep, str], None] | None = None,
     registry: ExperimentRegistry | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Launched:
     """Create an experiment and start its manager.
 
@@ -55,6 +56,8 @@ def create(
         Called with each step and the experiment id, for progress.
     registry
         Default: the user's registry.
+    files
+        What to put into the experiment's directory first, by path in it; for this user's eyes only. Default: nothing.
 
     Returns
     -------
@@ -74,6 +77,7 @@ def create(
     entry = _reserve(config, options, registry)
     try:
         (entry.directory / "log").mkdir()
+        _put_files(entry.directory, files or {})
         registry.add(entry)
         if notify:
             notify(LaunchStep.CREATED, entry.id)
@@ -85,6 +89,14 @@ def create(
         registry.remove(entry.id)
         shutil.rmtree(entry.directory, ignore_errors=True)
         raise
+
+
+def _put_files(directory: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=False)  # for nobody else, from its first moment
+        path.write_bytes(content)
 
 
 def resume(

@@ -23,6 +23,8 @@ class Ready:
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 - takes no keywords; trials must not keep it open
 
     def tell(self, **event: Any) -> None:
         """Write one event."""

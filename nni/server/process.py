@@ -20,10 +20,12 @@ from typing import Any
 
 from nni.common import logs
 from nni.common.errors import NniError
-from nni.config import ExperimentConfig, check_available
+from nni.config import ExperimentConfig, check_available, is_function
+from nni.manager import events as ev
 from nni.manager.dispatcher_link import DispatcherLink, DispatcherSettings
 from nni.manager.engine import Engine
 from nni.manager.state import ExperimentState
+from nni.runtime.protocol import CommandType
 from nni.server.experiment import RunningExperiment, complete
 from nni.server.host import LOOPBACK, Host, Ready
 from nni.server.lock import hold
@@ -164,6 +166,12 @@ class Manager:
 
     def _service(self, profile: Profile, checked: ExperimentConfig) -> TrainingService:
         config = profile.config
+        if is_function(config["trialCommand"]):
+            from nni.server.function import function_service  # noqa: PLC0415  (only where it is one)
+
+            service = function_service(profile, self._directory)
+            service.on_fault = self._service_failed
+            return service
         rules = gpu_rules(config)
         if rules is not None and (problem := GpuSchedule(rules).impossible(read_devices())):
             raise NniError(problem)
@@ -178,6 +186,10 @@ class Manager:
             log_limit=_log_limit(checked),
         )
         return LocalTrainingService(settings)
+
+    def _service_failed(self, message: str) -> None:
+        """Put the experiment in ERROR: no trial can run, this one as little as the next."""
+        self._experiment.engine.handle(ev.AlgorithmFailed(message, CommandType.Setup.value, fatal=True))
 
     def _link(self, config: ExperimentConfig, level: str) -> Any:
         indices = config.tuner_gpu_indices

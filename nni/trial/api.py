@@ -6,6 +6,8 @@ TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
+    from nni.trial.session import Session
+
 _session = Lazy()
 _current: "Any" = None
 
@@ -93,3 +95,10 @@ def get_trial_id() -> str:
 def get_sequence_id() -> int:
     """Return this trial's number: from 0, in the order of submission; 0 without an experiment."""
     return _session.get().sequence_id
+
+
+def enter_trial(session: "Session", parameters: "Any") -> None:
+    """Make the functions of this module those of another trial: for processes that run one after the other."""
+    global _current  # noqa: PLW0603  (one trial at a time: this is the process' state by definition)
+    _session.put(session)
+    _current = parameters

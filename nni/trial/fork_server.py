@@ -136,7 +136,7 @@ def _run(request: dict[str, Any]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["environment"], PWD=request["directory"])
     os.chdir(request["directory"])
-    _fresh_randomness()
+    fresh_randomness()
     script = os.path.join(os.getcwd(), request["script"])  # as the interpreter does, without tidying the path
     sys.argv = [request["script"], *request["arguments"]]
     if not getattr(sys.flags, "safe_path", False):
@@ -194,7 +194,7 @@ def _leave(code: int, imported: set[str]) -> NoReturn:
     os._exit(code)
 
 
-def _fresh_randomness() -> None:
+def fresh_randomness() -> None:
     """Seed the global generators anew: a fresh interpreter would not repeat another trial's numbers."""
     for name, function in (("random", "seed"), ("numpy.random", "seed")):
         module = sys.modules.get(name)

@@ -10,7 +10,21 @@ from nni.trial.spool import Spool
 TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Session(Protocol):
+        """What the trial API needs to know and do."""
+
+        experiment_id: str
+        trial_id: str
+        sequence_id: int
+
+        def next_parameters(self) -> Any:
+            """Return the parameters on the first call and None afterwards."""
+
+        def report(self, kind: str, value: Any) -> None:
+            """Take a result."""
+
 
 STANDALONE = "STANDALONE"
 
@@ -46,7 +60,6 @@ class ExperimentSession:
         self._given = False
         self._sequence = {"PERIODICAL": 0, "FINAL": 0}
         self._spool: Spool | None = None
-        self._encode = encoder()
 
     def next_parameters(self) -> "Any":
         """Return the parameters on the first call and None afterwards (PLT-182)."""
@@ -70,7 +83,7 @@ class ExperimentSession:
             "timestamp": time.time_ns() // 1_000_000,
             "value": value,
         }
-        self._spool.append(self._to_json(record, value))
+        self._spool.append(to_json(record, value))
         self._sequence[kind] += 1
 
     def _read_configuration(self) -> "dict[str, Any]":
@@ -84,14 +97,22 @@ class ExperimentSession:
         self._parameter_id = configuration["parameter_id"]
         return configuration
 
-    def _to_json(self, record: "dict[str, Any]", value: "Any") -> str:
-        try:
-            return self._encode(record)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise TypeError(
-                f"a metric must be a number, or something JSON can carry (normally a dict with the key 'default'); "
-                f"got a {type(value).__name__}: {error}"
-            ) from None
+
+_encode: "Callable[[Any], str] | None" = None
+
+
+def to_json(record: "dict[str, Any]", value: "Any") -> str:
+    """Return a record as JSON; an error speaks of the `value` in it, which is the user's."""
+    global _encode  # noqa: PLW0603  (made once, when the first result is reported)
+    if _encode is None:
+        _encode = encoder()
+    try:
+        return _encode(record)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(
+            f"a metric must be a number, or something JSON can carry (normally a dict with the key 'default'); "
+            f"got a {type(value).__name__}: {error}"
+        ) from None
 
 
 def open_session(environment: "Mapping[str, str] | None" = None) -> StandaloneSession | ExperimentSession:
@@ -103,12 +124,16 @@ def open_session(environment: "Mapping[str, str] | None" = None) -> StandaloneSe
 class Lazy:
     """Opens the session at the first use, so that importing nni touches nothing."""
 
-    def __init__(self, factory: "Callable[[], StandaloneSession | ExperimentSession]" = open_session) -> None:
+    def __init__(self, factory: "Callable[[], Session]" = open_session) -> None:
         self._factory = factory
-        self._session: StandaloneSession | ExperimentSession | None = None
+        self._session: Session | None = None
 
-    def get(self) -> StandaloneSession | ExperimentSession:
-        """Return the one session of this process."""
+    def get(self) -> "Session":
+        """Return the session of this process."""
         if self._session is None:
             self._session = self._factory()
         return self._session
+
+    def put(self, session: "Session") -> None:
+        """Begin another trial in this process."""
+        self._session = session

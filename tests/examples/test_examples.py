@@ -152,3 +152,13 @@ def nnictl(*arguments: str) -> str:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+@pytest.mark.slow
+def test_the_example_of_a_function_finds_a_good_classifier(isolated_home):
+    done = subprocess.run(
+        [sys.executable, "tune.py"], cwd=EXAMPLES / "functions", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = next(line for line in done.stdout.splitlines() if line.startswith("TuneResult(DONE, 30 trials, best "))
+    assert float(found.split("best ")[1].split()[0]) > 0.8

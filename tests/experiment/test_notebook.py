@@ -41,7 +41,12 @@ def test_it_is_a_notebook_without_outputs(name):
 
 SHOWN = {
     "python_api_connect.ipynb": ["{'SUCCEEDED': 6}", "'connect', "],
-    "python_api_start.ipynb": ["('DONE', {'SUCCEEDED': 6})", "{'SUCCEEDED': 10}", "VIEWED BestTrial("],
+    "python_api_start.ipynb": [
+        "('DONE', {'SUCCEEDED': 6})",
+        "{'SUCCEEDED': 10}",
+        "TuneResult(DONE, 10 trials, best ",
+        "VIEWED BestTrial(",
+    ],
 }
 
 

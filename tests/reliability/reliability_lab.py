@@ -129,6 +129,23 @@ class Lab:
             **changes,
         }
 
+    def store_function(self, function: Callable[[Any], Any]) -> dict[str, str]:
+        """Put a function of a test module where its workers load it; returns what the config says of it."""
+        import cloudpickle
+
+        module = sys.modules[function.__module__]
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            pickled = cloudpickle.dumps(function)
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
+        place = self.directory / "function"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "function.pkl").write_bytes(pickled)
+        about = {"path": [str(self.code), *sys.path], "interpreter": sys.executable, "python": "3"}
+        (place / "function.json").write_text(json.dumps(about))
+        return {"trialCommand": f"<function {function.__name__}>"}
+
     # The manager's life
 
     def start(self, **changes: Any) -> dict[str, Any]:
@@ -320,9 +337,10 @@ class Lab:
 
     def _processes_of_trials(self) -> Iterator[psutil.Process]:
         mark = str(self.directory / "trials")
+        places = (mark, str(self.directory / "workers"))
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if process.status() == psutil.STATUS_ZOMBIE:
                     continue
-                if mark in " ".join(process.cmdline()) or process.environ().get("NNI_SYS_DIR", "").startswith(mark):
+                if mark in " ".join(process.cmdline()) or process.environ().get("NNI_SYS_DIR", "").startswith(places):
                     yield process

@@ -75,7 +75,9 @@ def trial(
     if trial_id not in known:
         near = difflib.get_close_matches(trial_id, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise LogError(f"no trial {trial_id!r} in {trials}{hint}")
+        silent = "; a function's trial has a log only if it printed something or failed"
+        is_function = (entry.directory / "function").is_dir()
+        raise LogError(f"no trial {trial_id!r} in {trials}{hint}{silent if is_function else ''}")
     if follow:
         _follow_trial(entry, trial_id, known[trial_id])
     elif show:

@@ -77,13 +77,20 @@ BUILTINS = (
         bound_args={"algorithm_name": "random_search"},
         launch_defaults=_MAXIMIZE,
     ),
+    _builtin(
+        "Anneal",
+        "tuner",
+        "hyperopt_tuner.HyperoptTuner",
+        "anneal.AnnealValidator",
+        bound_args={"algorithm_name": "anneal"},
+        launch_defaults=_MAXIMIZE,
+    ),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
-    "Anneal": "tuner",
     "Evolution": "tuner",
     "SMAC": "tuner",
     "NetworkMorphism": "tuner",

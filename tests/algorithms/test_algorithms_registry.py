@@ -110,7 +110,7 @@ def test_right_class_args_are_accepted():
 def test_classes_check_their_arguments_themselves_too():
     with pytest.raises(ClassArgsError, match="constant_liar_type"):
         HyperoptTuner("tpe", constant_liar_type="median")
-    with pytest.raises(ClassArgsError, match=r"classArgs\.algorithm_name: expected 'tpe' or 'random_search'"):
+    with pytest.raises(ClassArgsError, match=r"classArgs\.algorithm_name: expected 'tpe', 'anneal' or 'random_search'"):
         HyperoptTuner("hyperopt_tpe")
 
 

@@ -85,13 +85,19 @@ BUILTINS = (
         bound_args={"algorithm_name": "anneal"},
         launch_defaults=_MAXIMIZE,
     ),
+    _builtin(
+        "Evolution",
+        "tuner",
+        "evolution_tuner.EvolutionTuner",
+        "evolution.EvolutionValidator",
+        launch_defaults={"population_size": 20},
+    ),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
-    "Evolution": "tuner",
     "SMAC": "tuner",
     "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",

@@ -88,7 +88,7 @@ class AnnealSampler:
         for column in np.flatnonzero(np.isnan(anchor) & (self._seen > 0)):
             active = self._rows[~np.isnan(self._rows[:, column]), column]
             anchor[column] = active[min(rank, len(active) - 1)]  # the same observation for all of one branch
-        return anchor
+        return np.asarray(anchor)
 
     def near(self, anchor: Floats, rng: np.random.Generator) -> Floats:
         """Draw a whole row from the neighbourhood of another, shape (d,)."""

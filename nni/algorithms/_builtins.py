@@ -94,6 +94,7 @@ BUILTINS = (
     ),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
+    _builtin("Hyperband", "advisor", "hyperband_advisor.Hyperband", "hyperband.HyperbandValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
@@ -106,6 +107,5 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "DNGOTuner": "tuner",
     "PPOTuner": "tuner",
     "Curvefitting": "assessor",
-    "Hyperband": "advisor",
     "BOHB": "advisor",
 }

@@ -95,6 +95,7 @@ BUILTINS = (
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("Hyperband", "advisor", "hyperband_advisor.Hyperband", "hyperband.HyperbandValidator"),
+    _builtin("BOHB", "advisor", "bohb_advisor.BOHB", "bohb.BohbValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
@@ -107,5 +108,4 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "DNGOTuner": "tuner",
     "PPOTuner": "tuner",
     "Curvefitting": "assessor",
-    "BOHB": "advisor",
 }

@@ -96,6 +96,14 @@ class BudgetAdvisor(MsgDispatcherBase):
     def learn(self, configuration: Mapping[str, Any], budget: int, loss: float) -> None:
         """Hear of a result, whether of a trial of this experiment or imported; infinity is a failure's."""
 
+    def to_parameters(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a configuration as trials get it."""
+        return dict(configuration)
+
+    def to_configuration(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Return what trials got as a configuration of the space."""
+        return parameters
+
     # Messages
 
     def process_command(self, command: CommandType, data: Any) -> None:
@@ -181,14 +189,15 @@ class BudgetAdvisor(MsgDispatcherBase):
     def _serve(self) -> None:
         """Answer requests as long as the schedule knows what to start."""
         while self._requests and (job := self._scheduler.next()) is not None:
-            number, more = self._next_number, self._requests.popleft()
-            self._next_number += 1
+            number, more = self._next_number, self._requests[0]
             configuration = job.configuration
             if configuration is None:
                 configuration = self.suggest(job.budget, np.random.default_rng([self._seed, number]))
+            self._requests.popleft()
+            self._next_number += 1
             self._scheduler.start(number, job, configuration)
             self._note(number, configuration, job.budget, more.get("trial_job_id"))
-            parameters = {**configuration, BUDGET_KEY: job.budget}
+            parameters = {**self.to_parameters(configuration), BUDGET_KEY: job.budget}
             message = {"parameter_id": number, "parameters": parameters, "parameter_source": "algorithm", **more}
             send(CommandType.NewTrialJob, json.dumps(message))
 
@@ -228,7 +237,8 @@ class BudgetAdvisor(MsgDispatcherBase):
         budget = parameters.get(BUDGET_KEY, self._max_budget)
         if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 < budget < math.inf:
             raise SearchSpaceError(f"{where}.parameter.{BUDGET_KEY}", f"expected a positive number, got {budget!r}")
-        return {key: value for key, value in parameters.items() if key != BUDGET_KEY}, int(budget)
+        rest = {key: value for key, value in parameters.items() if key != BUDGET_KEY}
+        return self.to_configuration(rest), int(budget)
 
     def _live_through(self, event: dict[str, Any]) -> None:
         kind = event["kind"]

@@ -92,6 +92,7 @@ BUILTINS = (
         "evolution.EvolutionValidator",
         launch_defaults={"population_size": 20},
     ),
+    _builtin("PBTTuner", "tuner", "pbt_tuner.PBTTuner", "pbt.PbtValidator"),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("Hyperband", "advisor", "hyperband_advisor.Hyperband", "hyperband.HyperbandValidator"),
@@ -104,7 +105,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",
     "GPTuner": "tuner",
-    "PBTTuner": "tuner",
     "DNGOTuner": "tuner",
     "PPOTuner": "tuner",
     "Curvefitting": "assessor",

@@ -186,6 +186,8 @@ class TunerConformance(ABC):
             assert wrapped.generate_parameters(number) == configuration
             plain.receive_trial_result(number, configuration, score(configuration))
             wrapped.receive_trial_result(number, configuration, {"default": score(configuration), "other": "x"})
+            plain.trial_end(number, success=True)
+            wrapped.trial_end(number, success=True)
 
     @pytest.mark.parametrize("value", ["good", None, {"accuracy": 1.0}, [1.0], True, 10**400])
     def test_a_metric_that_cannot_be_read_is_an_error_that_names_the_trial(self, value: Any) -> None:

@@ -97,6 +97,8 @@ BUILTINS = (
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("Hyperband", "advisor", "hyperband_advisor.Hyperband", "hyperband.HyperbandValidator"),
     _builtin("BOHB", "advisor", "bohb_advisor.BOHB", "bohb.BohbValidator"),
+    _builtin("ASHA", "advisor", "asha_advisor.ASHA", "asha.AshaValidator"),
+    _builtin("ASHAAssessor", "assessor", "asha_assessor.ASHAAssessor", "asha.AshaAssessorValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 

@@ -94,7 +94,11 @@ class BudgetAdvisor(MsgDispatcherBase):
         """Hear of a configuration whose trial runs from now on."""
 
     def learn(self, configuration: Mapping[str, Any], budget: int, loss: float) -> None:
-        """Hear of a result, whether of a trial of this experiment or imported; infinity is a failure's."""
+        """Hear of a result; infinity is a failure's."""
+
+    def learn_imported(self, configuration: Mapping[str, Any], budget: int, loss: float) -> None:
+        """Hear of a result from elsewhere; by default as of any other."""
+        self.learn(configuration, budget, loss)
 
     def to_parameters(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration as trials get it."""
@@ -173,7 +177,7 @@ class BudgetAdvisor(MsgDispatcherBase):
             except (SearchSpaceError, MetricError) as error:
                 _logger.warning("import: skipped: %s", error)
             else:
-                self.learn(configuration, budget, math.inf if math.isnan(loss) else loss)
+                self.learn_imported(configuration, budget, math.inf if math.isnan(loss) else loss)
 
     def handle_replay_history(self, data: dict[str, Any]) -> None:
         """Live through the history of an earlier run (HPO-413); ids go on where they ended."""

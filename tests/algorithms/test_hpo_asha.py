@@ -258,8 +258,20 @@ def test_a_metric_that_cannot_be_read_names_the_trial():
         ASHAAssessor().assess_trial("MoXrp", [{"acc": 1}])
 
 
-def test_a_resumed_assessor_judges_as_before():
-    """Results of stopped trials are on the rungs again, and who was bad stays bad."""
+def test_a_trial_that_runs_at_a_restart_has_passed_its_rungs():
+    """A history has its intermediate results trial by trial: later ones may come first."""
+    events = [
+        {"kind": "intermediate", "trial_job_id": trial, "parameter_id": 0, "sequence": 0, "value": value}
+        for trial, value in (("ended", 9.0), ("running", 1.0))
+    ]
+    events.insert(1, {"kind": "end", "trial_job_id": "ended", "parameter_id": 0, "event": "SUCCEEDED"})
+    resumed = ASHAAssessor()
+    resumed.replay(events)
+    assert resumed.assess_trial("running", [1.0, 1.0]) is Good
+    assert resumed.assess_trial("new", [1.0]) is Bad
+
+
+def test_a_resumed_assessor_has_the_results_of_stopped_trials_too():
     assessor, events, rng = ASHAAssessor(eta=2), [], np.random.default_rng(0)
     histories = {f"t{n}": [] for n in range(12)}
     for turn in range(60):

@@ -78,7 +78,10 @@ class ASHAAssessor(Assessor):
         self._bad.discard(trial_job_id)
 
     def replay(self, events: list[dict[str, Any]]) -> None:
-        """Put the results of before a restart on their rungs, those of stopped trials too."""
+        """Put the results of before a restart on their rungs, those of stopped trials too.
+
+        Nobody is judged: a trial that still runs has passed, and might not among those that came later.
+        """
         histories: defaultdict[str, list[Any]] = defaultdict(list)
         for event in events:
             if event["kind"] == "intermediate":
@@ -94,6 +97,7 @@ class ASHAAssessor(Assessor):
             self.assess_trial(trial, history)
         except MetricError as error:  # it was reported when it happened first
             _logger.warning("replay: %s", error)
+        self._bad.discard(trial)
 
     def _add(self, rung: int, loss: float) -> bool:
         """Put a loss on a rung; return whether it is among the best there."""

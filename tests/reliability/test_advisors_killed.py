@@ -1,0 +1,62 @@
+"""An advisor whose process dies goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from reliability_lab import Lab
+
+from nni.algorithms import registry
+from nni.runtime.protocol import CommandType
+from nni.testing.advisor import ManagerSide, disconnecting
+
+TRIAL = """
+import time, witness
+parameters = witness.start()
+time.sleep(0.2)
+witness.report("PERIODICAL", 0)
+witness.report("FINAL", parameters["x"])
+"""
+TRIALS = 9
+
+
+def uninterrupted(space, name, arguments):
+    """Return the parameters of a run in this process, one trial at a time."""
+    side = ManagerSide(registry.create(name, arguments, "advisor"))
+    with disconnecting():
+        side.tell(CommandType.Initialize, space)
+        for _ in range(TRIALS):
+            (number,) = side.request(1)
+            side.finish(number, side.trials[number]["x"])
+    return list(side.trials.values())
+
+
+def run_with_kills(lab: Lab, name, arguments):
+    lab.write("trial.py", TRIAL)
+    advisor = {"name": name, "classArgs": arguments}
+    lab.start(advisor=advisor, tuner=None, trialConcurrency=1, maxTrialNumber=TRIALS)
+    for enough in (3, 6):
+        lab.wait(lambda: lab.dispatcher() and len(lab.trials()) >= enough, f"{enough} trials")  # noqa: B023
+        os.kill(lab.dispatcher(), signal.SIGKILL)
+    trials = lab.wait_for_end()
+    assert {trial["status"] for trial in trials} == {"SUCCEEDED"}
+    return [trial["parameters"] for trial in trials]
+
+
+@pytest.mark.slow
+def test_hyperband_that_was_killed_goes_on_as_if_it_had_not_been(lab: Lab):
+    arguments = {"R": 4, "eta": 2, "exec_mode": "serial", "seed": 3}
+    given = run_with_kills(lab, "Hyperband", arguments)
+    assert given == uninterrupted(lab.config()["searchSpace"], "Hyperband", arguments)
+
+
+@pytest.mark.slow
+def test_asha_that_was_killed_knows_its_rungs(lab: Lab):
+    """After a slow start it may be asked ahead of results, so that not every choice is the same; but each is right."""
+    given = run_with_kills(lab, "ASHA", {"max_budget": 4, "eta": 2, "seed": 3})
+    seen = {(each["x"], each["TRIAL_BUDGET"]) for each in given}
+    assert len(seen) == TRIALS
+    assert {budget for _, budget in seen} >= {1, 2}
+    assert all((x, budget // 2) in seen for x, budget in seen if budget > 1)

@@ -417,14 +417,31 @@ def test_a_fault_in_a_file_is_named_with_its_line(tmp_path, text, says):
     assert str(tmp_path / "space.pcs") in str(caught.value)
 
 
-def test_a_file_that_is_not_there_or_forbids_everything_is_said_to(started, tmp_path):
-    with pytest.raises(NniError, match="cannot read"):
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(
+        NniError, match=r"classArgs\.config_space: expected the absolute path of a \.pcs file that is there"
+    ):
         BOHB(config_space=str(tmp_path / "none.pcs"))
+    (tmp_path / "binary.pcs").write_bytes(b"\xff\xfe")
+    with pytest.raises(NniError, match=r"config_space: cannot read .*binary\.pcs"):
+        BOHB(config_space=str(tmp_path / "binary.pcs"))
+
+
+def test_a_file_that_forbids_everything_ends_the_experiment(started, tmp_path):
     (tmp_path / "space.pcs").write_text("a categorical {b} [b]\n{a=b}")
     side = started(BOHB(config_space=str(tmp_path / "space.pcs")))
     side.request(1)
     assert "were forbidden ones" in side.errors[0]["message"]
     assert side.errors[0]["fatal"]
+
+
+@pytest.mark.slow
+def test_an_experiment_needs_no_search_space_beside_a_file(isolated_home, tmp_path, free_port):
+    (tmp_path / "space.pcs").write_text("x real [0, 1] [0.5]\nkind categorical {a, b} [a]\n")
+    trial = "import nni\np = nni.get_next_parameter()\nassert p['kind'] in 'ab'\nnni.report_final_result(p['x'])\n"
+    advisor = {"name": "BOHB", "class_args": {"config_space": str(tmp_path / "space.pcs"), "seed": 1}}
+    done = experiment(tmp_path, free_port, trial, None, advisor=advisor, max_trial_number=3)
+    assert [result.parameter.keys() for result in done.export_data()] == [{"x", "kind", "TRIAL_BUDGET"}] * 3
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def random_best(problem: str, trials: int, seeds: int = 9) -> float:
     return median_best(lambda seed: HyperoptTuner("random_search", "minimize", seed=seed), problem, trials, seeds)
 
 
-def experiment(folder: Path, port: int, trial: str, space: dict[str, Any], **settings: Any) -> Experiment:
+def experiment(folder: Path, port: int, trial: str, space: dict[str, Any] | None, **settings: Any) -> Experiment:
     """Run an experiment to its end."""
     (folder / "trial.py").write_text(trial)
     made = Experiment("local")

@@ -27,7 +27,7 @@ class BohbValidator(AdvisorValidator):
             "random_fraction": self.range("random_fraction", float, 0, 1),
             "bandwidth_factor": _positive("bandwidth_factor"),
             "min_bandwidth": _positive("min_bandwidth"),
-            "config_space": Check("config_space", "the absolute path of a .pcs file", _is_absolute),
+            "config_space": Check("config_space", "the absolute path of a .pcs file that is there", _is_file),
         }
         self.check(kwargs, {**own, **self.optimize_mode(), **self.seed()})
         smallest, largest = kwargs.get("min_budget", 1), kwargs.get("max_budget", 3)
@@ -57,5 +57,5 @@ def _positive(name: str) -> Check:
     return Check(name, "a positive number", accepts)
 
 
-def _is_absolute(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and Path(value).is_absolute())
+def _is_file(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file())

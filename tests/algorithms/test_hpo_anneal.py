@@ -89,6 +89,17 @@ def test_a_branch_that_was_not_taken_is_drawn_around_where_it_was():
     assert all(abs(radius - 7) <= 10 / 7 / 2 for radius in radii)
 
 
+def test_a_choice_with_branches_cools_as_its_rarest_option_was_seen():
+    sampler = AnnealSampler(parse(NESTED))
+    for _ in range(90):
+        sampler.observe({"model": {"_name": "linear", "slope": 1.0}}, 0.0)
+    assert sampler.share()[:2] == pytest.approx([1.0, 0.1])
+    for _ in range(2):
+        sampler.observe({"model": {"_name": "round", "radius": 7.0, "centre": -2.0}}, 1.0)
+        sampler.observe({"model": {"_name": "none"}}, 1.0)
+    assert sampler.share() == pytest.approx([1 / 1.6, 0.1, 1 / 1.2, 1 / 1.2])
+
+
 def test_a_rounded_variable_still_moves_when_its_neighbourhood_is_inside_one_bin():
     sampler = AnnealSampler(parse({"n": {"_type": "randint", "_value": [0, 4]}, **UNIT}))
     for _ in range(90):

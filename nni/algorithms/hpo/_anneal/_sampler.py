@@ -28,7 +28,9 @@ class AnnealSampler:
     A suggestion starts from one of the best observations, whose rank has a geometric distribution, and draws each
     variable from the prior restricted to a neighbourhood: an interval for bounded priors, a normal distribution for
     normal ones, and for options the observed one or, with the neighbourhood's share of the prior, any. The share is
-    ``1 / (1 + RATE n)`` after n observations of the variable, whatever the results: the rate is not adaptive.
+    ``1 / (1 + RATE n)`` after n observations of the variable, whatever the results: the rate is not adaptive. Behind an
+    option with variables of its own is more to be found out than one observation tells: for a choice with such options,
+    n counts as if each of them had been seen as rarely as the rarest.
 
     A variable of a branch that the observation did not take is drawn around an observation that did. Failures are
     never drawn around, and do not make neighbourhoods any smaller.
@@ -47,6 +49,8 @@ class AnnealSampler:
         self._order: list[tuple[float, int]] = []
         self._rows: Floats = np.empty((0, len(self._encoder)))  # in the order of their losses
         self._seen = np.zeros(len(self._encoder))
+        branching = {d.index for d in self._encoder.dimensions if getattr(d.parameter, "branches", None)}
+        self._taken = {column: np.zeros(self._encoder.dimensions[column].size or 1) for column in branching}
 
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Note that a trial is running: a finite space is not asked for it again."""
@@ -65,6 +69,10 @@ class AnnealSampler:
         insort(self._order, entry)
         self._rows = np.insert(self._rows, self._order.index(entry), row, axis=0)
         self._seen += ~np.isnan(row)
+        for column, counts in self._taken.items():
+            if not np.isnan(row[column]):
+                counts[int(row[column])] += 1
+                self._seen[column] = counts.min() * len(counts)
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration, one not tried before as long as a finite space has any."""

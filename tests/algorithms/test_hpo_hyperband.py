@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections import Counter
 
 import pytest
@@ -258,6 +259,20 @@ def test_a_trial_that_takes_several_configurations_gets_them(started):
     side.report(1, 0.5)
     side.end(0)
     assert side.advisor._running == {}
+
+
+def test_with_a_thread_for_each_command_nothing_is_lost_or_given_twice(started):
+    """PLT-006: the legacy ``multiThread``."""
+    side = started(Hyperband(9, 3, seed=0))
+    side.advisor.multi_thread = True
+    for _ in range(40):
+        side.advisor.enqueue_command(CommandType.RequestTrialJobs, 2)
+    side.advisor.enqueue_command(CommandType.Terminate, None)
+    side.advisor.run()
+    for thread in threading.enumerate():
+        if "process_command_thread" in thread.name:
+            thread.join()
+    assert list(side.trials) == list(range(80))  # ManagerSide checks that no id comes twice
 
 
 def test_an_unsupported_metric_type_is_a_value_error(started):

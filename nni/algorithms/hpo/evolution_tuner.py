@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from nni.algorithms._validators.evolution import EvolutionValidator
-from nni.algorithms.hpo._evolution import Population
-from nni.algorithms.hpo._evolution._population import Individual
+from nni.algorithms.hpo._evolution import Individual, Population
 from nni.algorithms.hpo._late import LateTuner
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._samples import samples

@@ -7,8 +7,7 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from nni.algorithms.hpo._halving import Job
-from nni.algorithms.hpo._halving._job import Configuration
+from nni.algorithms.hpo._halving import Configuration, Job
 
 
 @dataclass(order=True)

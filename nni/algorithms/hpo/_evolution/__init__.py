@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from nni.algorithms.hpo._evolution._mutation import mutate
-from nni.algorithms.hpo._evolution._population import Population
+from nni.algorithms.hpo._evolution._population import Individual, Population
 
-__all__ = ["Population", "mutate"]
+__all__ = ["Individual", "Population", "mutate"]

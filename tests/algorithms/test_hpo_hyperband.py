@@ -261,6 +261,16 @@ def test_a_trial_that_takes_several_configurations_gets_them(started):
     assert side.advisor._running == {}
 
 
+def test_after_a_resume_nothing_of_a_space_that_was_changed_runs_again(started):
+    before = started(Hyperband(9, 3, exec_mode="serial", seed=0))
+    run_all(before, 9)
+    after = started(Hyperband(9, 3, exec_mode="serial", seed=0), {"y": UNIT["x"]})
+    after.tell(CommandType.ReplayHistory, {"next_parameter_id": 9, "events": before.history})
+    after.request(4)
+    assert [p.keys() for p in after.trials.values()] == [{"y", "TRIAL_BUDGET"}] * len(after.trials)
+    assert after.trials
+
+
 def test_with_a_thread_for_each_command_nothing_is_lost_or_given_twice(started):
     """PLT-006: the legacy ``multiThread``."""
     side = started(Hyperband(9, 3, seed=0))

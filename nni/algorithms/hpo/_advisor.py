@@ -132,7 +132,7 @@ class BudgetAdvisor(MsgDispatcherBase):
         self.validator().validate_search_space(space)
         self._space = space
         self.take_space(space)
-        self._scheduler.restrict(lambda configuration: contains(space, configuration))
+        self._restrict()
         self._serve()
 
     def handle_request_trial_jobs(self, data: int) -> None:
@@ -187,8 +187,12 @@ class BudgetAdvisor(MsgDispatcherBase):
                 self._live_through(event)
             except NniError as error:  # it was reported when it happened first; the rest of the history still counts
                 _logger.warning("replay: %s", error)
+        self._restrict()  # the space may have been changed since
 
     # How it is done
+
+    def _restrict(self) -> None:
+        self._scheduler.restrict(lambda configuration: contains(self._space, configuration))
 
     def _serve(self) -> None:
         """Answer requests as long as the schedule knows what to start."""

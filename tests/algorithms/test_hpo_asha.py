@@ -229,12 +229,17 @@ def test_a_verdict_is_the_rank_among_what_came_before(values, eta, sign):
         assert verdict is (Good if better < max(1, count // eta) else Bad)
 
 
-def test_results_of_stopped_and_failed_trials_go_on_to_count():
+def test_results_of_running_and_stopped_trials_count_and_those_of_failed_ones_do_not():
     assessor = ASHAAssessor()
     assessor.assess_trial("a", [5.0])
-    assessor.trial_end("a", success=False)
     assert assessor.assess_trial("b", [4.0]) is Bad
     assert assessor.assess_trial("b", [4.0, 9.0]) is Bad  # reports may still come after the verdict
+    assessor.trial_end("b", success=False)
+    assert assessor._rungs == [[-5.0, -4.0]]
+    assessor.trial_end("a", success=False)
+    assert assessor._rungs == [[-4.0]]
+    assessor.trial_end("a", success=False)  # told twice
+    assert assessor.assess_trial("c", [4.5]) is Good
 
 
 def test_histories_may_grow_by_jumps_and_change():
@@ -244,6 +249,7 @@ def test_histories_may_grow_by_jumps_and_change():
     assessor.assess_trial("a", [3.0, 9.0, 0.0, 5.0])
     assert assessor._rungs == [[-3.0], [-9.0], [-5.0]]
     assert assessor.assess_trial("b", [2.0]) is Bad
+    assert assessor.assess_trial("b", [4.0, 10.0]) is Good
 
 
 def test_nan_is_worse_than_any_other():
@@ -290,7 +296,8 @@ def test_a_resumed_assessor_has_the_results_of_stopped_trials_too():
     resumed = ASHAAssessor(eta=2)
     resumed.replay(events)
     assert resumed._rungs == assessor._rungs
-    assert resumed._passed == assessor._passed
+    losses = [{t: [p.loss for p in places] for t, places in each._places.items()} for each in (resumed, assessor)]
+    assert losses[0] == losses[1]
 
 
 # ------------------------------------------------------------------------------------------------ real experiments

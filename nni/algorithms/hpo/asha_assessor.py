@@ -6,6 +6,7 @@ import logging
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 from nni.algorithms._validators.asha import AshaAssessorValidator
@@ -15,14 +16,22 @@ from nni.assessor import Assessor, AssessResult
 _logger = logging.getLogger(__name__)
 
 
+@dataclass
+class _Place:
+    """Where a running trial is on a rung, and whether it was good enough there."""
+
+    loss: float
+    good: bool
+
+
 class ASHAAssessor(Assessor):
     """Stops a trial at a rung unless its result there is among the best ``1 / eta`` of all that came so far.
 
     Rungs are at ``start_step``, ``start_step * eta``, ``start_step * eta^2``, … intermediate results; between them
-    nothing is judged. Results of trials that were stopped, or failed later, go on to count. The first trial at a rung
-    always passes, and until there are ``2 eta`` results one that nobody is better than. A result of NaN is worse than
-    any other. This is the stopping variant of the algorithm, for trials that report as they train; where a trial has
-    to be told its budget before, use the advisor :class:`~nni.algorithms.hpo.asha_advisor.ASHA`.
+    nothing is judged. Results of trials that run or were stopped here count, those of trials that failed do not. The
+    first trial at a rung always passes, and until there are ``2 eta`` results one that nobody is better than. A result
+    of NaN is worse than any other. This is the stopping variant of the algorithm, for trials that report as they train;
+    where a trial has to be told its budget before, use the advisor :class:`~nni.algorithms.hpo.asha_advisor.ASHA`.
 
     Parameters
     ----------
@@ -44,38 +53,38 @@ class ASHAAssessor(Assessor):
         self._start_step = int(start_step)
         self._eta = int(eta)
         self._rungs: list[list[float]] = []  # sorted losses at each rung
-        self._passed: dict[str, list[float]] = {}  # what each running trial has there
-        self._bad: set[str] = set()
+        self._places: dict[str, list[_Place]] = {}  # of the running trials, by rung
 
     def assess_trial(self, trial_job_id: str, trial_history: list[Any]) -> AssessResult:
         """Judge a trial at the rungs that it has reached since the last call.
 
-        Earlier results may have changed since (HPO-135): they are replaced, but not judged again.
+        Where an earlier result has changed since (HPO-135), the trial is judged again.
 
         Raises
         ------
         MetricError
             If a result at a rung is neither a number nor a dict with ``default``.
         """
-        passed = self._passed.setdefault(trial_job_id, [])
+        places = self._places.setdefault(trial_job_id, [])
         step, rung = self._start_step, 0
         while step <= len(trial_history):
             loss = self._sign * scalar(trial_history[step - 1], f"trial {trial_job_id}")
             loss = math.inf if math.isnan(loss) else loss
-            if rung < len(passed):
-                self._replace(rung, passed[rung], loss)
-                passed[rung] = loss
-            else:
-                passed.append(loss)
-                if not self._add(rung, loss):
-                    self._bad.add(trial_job_id)
+            if rung == len(places):
+                places.append(_Place(loss, self._add(rung, loss)))
+            elif places[rung].loss != loss:
+                self._remove(rung, places[rung].loss)
+                places[rung] = _Place(loss, self._add(rung, loss))
             step, rung = step * self._eta, rung + 1
-        return AssessResult.Bad if trial_job_id in self._bad else AssessResult.Good
+        return AssessResult.Good if all(place.good for place in places) else AssessResult.Bad
 
-    def trial_end(self, trial_job_id: str, success: bool) -> None:  # noqa: ARG002 - either way its results count
-        """Forget the trial, but not its results."""
-        self._passed.pop(trial_job_id, None)
-        self._bad.discard(trial_job_id)
+    def trial_end(self, trial_job_id: str, success: bool) -> None:
+        """Let the results of a trial that succeeded, or was stopped here, go on to count, and those of others not."""
+        places = self._places.pop(trial_job_id, [])
+        if success or not all(place.good for place in places):
+            return
+        for rung, place in enumerate(places):
+            self._remove(rung, place.loss)
 
     def replay(self, events: list[dict[str, Any]]) -> None:
         """Put the results of before a restart on their rungs, those of stopped trials too.
@@ -90,14 +99,15 @@ class ASHAAssessor(Assessor):
                 self._assess_again(event["trial_job_id"], history)
             elif event["kind"] == "end":
                 histories.pop(event["trial_job_id"], None)
-                self.trial_end(event["trial_job_id"], event["event"] == "SUCCEEDED")
+                self.trial_end(event["trial_job_id"], event["event"] in {"SUCCEEDED", "EARLY_STOPPED"})
 
     def _assess_again(self, trial: str, history: list[Any]) -> None:
         try:
             self.assess_trial(trial, history)
         except MetricError as error:  # it was reported when it happened first
             _logger.warning("replay: %s", error)
-        self._bad.discard(trial)
+        for place in self._places[trial]:
+            place.good = True
 
     def _add(self, rung: int, loss: float) -> bool:
         """Put a loss on a rung; return whether it is among the best there."""
@@ -108,7 +118,6 @@ class ASHAAssessor(Assessor):
         insort(losses, loss)
         return better < max(1, len(losses) // self._eta)
 
-    def _replace(self, rung: int, before: float, after: float) -> None:
+    def _remove(self, rung: int, loss: float) -> None:
         losses = self._rungs[rung]
-        del losses[bisect_left(losses, before)]
-        insort(losses, after)
+        del losses[bisect_left(losses, loss)]

@@ -271,6 +271,16 @@ def test_after_a_resume_nothing_of_a_space_that_was_changed_runs_again(started):
     assert after.trials
 
 
+def test_after_a_resume_trials_with_other_budgets_are_told_of_once(started, caplog):
+    before = started(Hyperband(16, 4, seed=0))
+    run_all(before, 20)
+    after = started(Hyperband(9, 3, seed=0))
+    after.tell(CommandType.ReplayHistory, {"next_parameter_id": 20, "events": before.history})
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == "replay: 11 trials fit nowhere into the schedule; the first is parameter 9"
+    run_all(after, 20)
+
+
 def test_with_a_thread_for_each_command_nothing_is_lost_or_given_twice(started):
     """PLT-006: the legacy ``multiThread``."""
     side = started(Hyperband(9, 3, seed=0))

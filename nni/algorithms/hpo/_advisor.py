@@ -78,6 +78,7 @@ class BudgetAdvisor(MsgDispatcherBase):
         self._running: dict[int, _Trial] = {}
         self._requests: deque[dict[str, Any]] = deque()  # what each message has beside id and parameters
         self._next_number = 0
+        self._unplaced: list[int] = []  # of an earlier run, trials with budgets that are not to be had
         self._lock = threading.RLock()  # for multiThread (PLT-006)
 
     # What a subclass is asked for
@@ -187,6 +188,10 @@ class BudgetAdvisor(MsgDispatcherBase):
                 self._live_through(event)
             except NniError as error:  # it was reported when it happened first; the rest of the history still counts
                 _logger.warning("replay: %s", error)
+        if self._unplaced:
+            count, first = len(self._unplaced), self._unplaced[0]
+            _logger.warning("replay: %d trials fit nowhere into the schedule; the first is parameter %s", count, first)
+            self._unplaced.clear()
         self._restrict()  # the space may have been changed since
 
     # How it is done
@@ -257,7 +262,7 @@ class BudgetAdvisor(MsgDispatcherBase):
                 number = event["parameter_id"]
                 configuration, budget = self._split(event["parameters"], f"trial {event['trial_job_id']}")
                 if not self._scheduler.adopt(number, configuration, budget):
-                    _logger.warning("replay: no place for parameter %s with budget %s", number, budget)
+                    self._unplaced.append(number)
                 self._note(number, configuration, budget)
         elif kind == "result":
             self._hear(event["parameter_id"], event["value"], None)

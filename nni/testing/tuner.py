@@ -162,6 +162,32 @@ class TunerConformance(ABC):
             tuner.trial_end(number, success=True)
         self.run(tuner, range(20, 23))
 
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_what_cannot_be_given_at_once_is_delivered_later(self, fails: bool) -> None:
+        tuner = self.started()
+        if not tuner.delivers_late:
+            pytest.skip("gives all at once")
+        running: dict[int, Any] = {}
+        given: list[int] = []
+
+        def take(number: int, parameters: Any) -> None:
+            given.append(number)
+            running[number] = parameters
+
+        ids = list(range(100))
+        for number, parameters in zip(ids, tuner.generate_multiple_parameters(ids, st_callback=take), strict=False):
+            take(number, parameters)
+        for place in range(200):
+            if not running:
+                break
+            number = next(iter(running))
+            failed = fails and place % 3 == 1
+            parameters = running.pop(number)
+            if not failed:
+                tuner.receive_trial_result(number, parameters, score(parameters))
+            tuner.trial_end(number, success=not failed)
+        assert sorted(given) == ids, "some were never delivered, or twice"
+
     def test_failed_trials_are_survived(self) -> None:
         tuner, space = self.started(), self.search_space()
         for number in range(25):

@@ -1,9 +1,10 @@
-"""An advisor whose process dies goes on as if nothing had been."""
+"""An advisor, or a tuner that delivers late, whose process dies goes on as if nothing had been."""
 
 from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from reliability_lab import Lab
@@ -60,3 +61,22 @@ def test_asha_that_was_killed_knows_its_rungs(lab: Lab):
     assert len(seen) == TRIALS
     assert {budget for _, budget in seen} >= {1, 2}
     assert all((x, budget // 2) in seen for x, budget in seen if budget > 1)
+
+
+@pytest.mark.slow
+def test_a_population_that_was_killed_takes_every_step_once(lab: Lab):
+    """Its trials are owed and delivered late; what was owed when it died is asked for again."""
+    lab.write("trial.py", TRIAL)
+    checkpoints = lab.root / "checkpoints"
+    arguments = {"all_checkpoint_dir": str(checkpoints), "population_size": 3, "seed": 3}
+    tuner = {"name": "PBTTuner", "classArgs": arguments}
+    lab.start(tuner=tuner, trialConcurrency=2, maxTrialNumber=12)
+    for enough in (4, 8):
+        lab.wait(lambda: lab.dispatcher() and len(lab.trials()) >= enough, f"{enough} trials")  # noqa: B023
+        os.kill(lab.dispatcher(), signal.SIGKILL)
+    trials = lab.wait_for_end()
+    saved = [str(Path(trial["parameters"]["save_checkpoint_dir"]).relative_to(checkpoints)) for trial in trials]
+    assert sorted(saved) == sorted(f"{member}/{step}" for member in range(3) for step in range(1, 5))
+    for trial in trials:  # from the step before, of a member that has taken it
+        load, save = (Path(trial["parameters"][f"{kind}_checkpoint_dir"]) for kind in ("load", "save"))
+        assert int(load.name) == int(save.name) - 1

@@ -170,6 +170,21 @@ def test_with_stragglers_it_gives_a_large_budget_earlier_than_hyperband(started)
     assert first_full_budget(ASHA(max_budget=9, seed=0)) < first_full_budget(Hyperband(9, exec_mode="serial", seed=0))
 
 
+def test_a_trial_that_the_system_took_away_is_started_again(started):
+    side = started(ASHA(max_budget=9, seed=0))
+    side.request(4)
+    side.end(3, "SYS_CANCELED")
+    side.request(1)
+    assert side.trials[4] == side.trials[3]
+    for number in range(3):
+        side.finish(number, float(number))
+    side.request(1)
+    assert side.trials[5] == {**side.trials[2], "TRIAL_BUDGET": 3}
+    side.end(5, "SYS_CANCELED")
+    side.request(1)
+    assert side.trials[6] == side.trials[5]
+
+
 def test_imported_results_go_on_from_the_rung_of_their_budget(started):
     side = started(ASHA("minimize", 1, 9, 3, seed=0))
     data = [{"parameter": {"x": n / 10, "TRIAL_BUDGET": 3}, "value": n} for n in range(3)]

@@ -239,6 +239,20 @@ def test_a_finite_space_is_gone_through_before_anything_repeats():
     assert len(run.started) == 61
 
 
+def test_a_trial_that_the_system_took_away_runs_again_after_a_resume():
+    tuner = EvolutionTuner("maximize", 4, seed=1)
+    tuner.update_search_space(UNIT)
+    events = [
+        {"kind": "parameters", "parameter_id": n, "parameters": {"x": n / 10}, "parameter_source": "algorithm"}
+        for n in range(4)
+    ]
+    ends = [{"kind": "end", "parameter_id": n, "event": "SYS_CANCELED"} for n in (1, 3)]
+    tuner.replay([*events, *ends])
+    assert [tuner.generate_parameters(n)["x"] for n in (4, 5)] == [0.1, 0.3]
+    assert tuner._population.missing == 0
+    assert len(tuner._population.running) == 4
+
+
 def test_a_resumed_run_breeds_the_same_children():
     tuner, events = EvolutionTuner("maximize", 5, seed=1), []
     tuner.update_search_space(MIXED)

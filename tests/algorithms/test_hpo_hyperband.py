@@ -234,6 +234,21 @@ def test_parallelism_begins_the_next_bracket_when_there_is_nothing_else_to_start
     assert side.trials[12] == {**side.trials[0], "TRIAL_BUDGET": 3}  # survivors of the older bracket come first
 
 
+def test_a_trial_that_the_system_took_away_is_started_again(started):
+    side = started(Hyperband(3, 3, exec_mode="serial", seed=0))
+    side.request(3)
+    side.end(1, "SYS_CANCELED")  # the experiment was stopped, and resumed
+    side.request(1)
+    assert side.trials[3] == side.trials[1]
+    for number, value in ((0, 1.0), (2, 2.0), (3, 3.0)):
+        side.finish(number, value)
+    side.request(1)
+    assert side.trials[4] == {**side.trials[1], "TRIAL_BUDGET": 3}
+    side.end(4, "SYS_CANCELED")
+    side.request(1)
+    assert side.trials[5] == side.trials[4]
+
+
 def test_the_final_result_ranks_and_without_one_the_last_intermediate_one(started):
     side = started(Hyperband(3, 3, exec_mode="serial", seed=0))
     side.request(3)

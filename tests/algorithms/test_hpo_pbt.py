@@ -269,6 +269,16 @@ def test_a_resumed_run_goes_on_where_it_stopped(tmp_path):
     assert [each.configuration for each in waiting] == [bare(p) for p in run.running.values()]
 
 
+def test_a_step_whose_trial_the_system_took_away_is_taken_again_after_a_resume(tmp_path):
+    run = Run(tmp_path)
+    run.end(0, 0.5)
+    run.end(2, 0.6)
+    again = PBTTuner(all_checkpoint_dir=str(tmp_path), population_size=3, seed=0)
+    again.update_search_space(RATE)
+    again.replay([*run.events, {"kind": "end", "parameter_id": 1, "event": "SYS_CANCELED"}])
+    assert again.generate_parameters(3) == run.running[1]
+
+
 # ------------------------------------------------------------------------------------------------ as a whole
 
 

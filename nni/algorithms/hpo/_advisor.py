@@ -47,7 +47,8 @@ class BudgetAdvisor(MsgDispatcherBase):
 
     Each request is answered now or, where the schedule waits for results, later, with exactly one trial. A trial is
     ranked by its final result, without one by its latest intermediate result (HPO-330); one that fails, or reports
-    nothing or NaN, is worse than any other, and nothing waits for it.
+    nothing or NaN, is worse than any other, and nothing waits for it. One that the system took
+    away, e.g. because the experiment was stopped, is started again.
 
     On resume the whole history is lived through again: with the same seed, an interrupted run goes on like one that
     was not interrupted.
@@ -235,6 +236,9 @@ class BudgetAdvisor(MsgDispatcherBase):
             trial = self._running.pop(each, None)
             if trial is None:
                 _logger.debug("end of trial %s with unknown parameter %s ignored", trial_id, each)
+                continue
+            if status == "SYS_CANCELED":  # taken away, e.g. by `nnictl stop`: that says nothing about it
+                self._scheduler.give_back(each)
                 continue
             reported = trial.latest if trial.final is None else trial.final
             known = reported is not None and not math.isnan(reported) and status in _RANKED

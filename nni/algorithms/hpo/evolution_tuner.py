@@ -102,6 +102,10 @@ class EvolutionTuner(LateTuner):
         self._population.lose(parameter_id)
         self.deliver()
 
+    def canceled(self, parameter_id: int) -> None:
+        """Suggest a configuration whose trial was taken away again."""
+        self._population.give_back(parameter_id)
+
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """Let ``{"parameter": ..., "value": ...}`` pairs compete for places; those that do not fit are skipped."""
         found = []

@@ -133,6 +133,13 @@ class PBTTuner(LateTuner):
             self._generations.end(member, loss if success else math.inf)
             self.deliver()
 
+    def canceled(self, parameter_id: int) -> None:
+        """Let a member whose trial was taken away take the same step again."""
+        self._losses.pop(parameter_id, None)
+        member = self._generations.of(parameter_id)
+        if member is not None:
+            member.key = None
+
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """Do nothing: there are no checkpoints to go on from."""
         _logger.warning("PBTTuner cannot go on from imported results, which have no checkpoints; %d ignored", len(data))

@@ -52,6 +52,13 @@ class Rung:
                 each.promoted = True
                 return
 
+    def not_promoted(self, configuration: Configuration) -> None:
+        """Note that a configuration that has gone on may go on again."""
+        for each in self.results:
+            if each.promoted and each.configuration == configuration:
+                each.promoted = False
+                return
+
 
 class Rungs:
     """Decides what to start whenever a slot is free (Li et al. 2018, algorithm 2).
@@ -69,6 +76,7 @@ class Rungs:
     def __init__(self, budgets: Sequence[int], eta: int) -> None:
         self.rungs = [Rung(budget, eta) for budget in budgets]
         self._running: dict[int, tuple[int, Configuration]] = {}
+        self._again: list[Configuration] = []  # new ones whose trials were taken away
         self._unfit: set[int] = set()
 
     def next(self) -> Job:
@@ -77,13 +85,15 @@ class Rungs:
             result = self.rungs[level].promotable()
             if result is not None:
                 return Job(self.rungs[level + 1].budget, result.configuration, (level + 1, result))
-        return Job(self.rungs[0].budget, None, (0, None))
+        return Job(self.rungs[0].budget, self._again[0] if self._again else None, (0, None))
 
     def start(self, number: int, job: Job, configuration: Configuration) -> None:
         """Note that the trial of a job runs."""
         level, result = job.place
         if result is not None:
             result.promoted = True
+        elif self._again:
+            self._again.pop(0)
         self._running[number] = (level, configuration)
 
     def adopt(self, number: int, configuration: Configuration, budget: int) -> bool:
@@ -93,6 +103,8 @@ class Rungs:
             return False
         if level > 0:
             self.rungs[level - 1].promoted(configuration)
+        elif configuration in self._again:
+            self._again.remove(configuration)
         self._running[number] = (level, configuration)
         return True
 
@@ -101,6 +113,16 @@ class Rungs:
         level, configuration = self._running.pop(number, (None, {}))
         if level is not None and number not in self._unfit:
             self.rungs[level].add(Result(math.inf if math.isnan(loss) else loss, number, configuration))
+
+    def give_back(self, number: int) -> None:
+        """Let a configuration whose trial was taken away go on, or begin, again."""
+        level, configuration = self._running.pop(number, (None, {}))
+        if level is None or number in self._unfit:
+            return
+        if level == 0:
+            self._again.append(configuration)
+        else:
+            self.rungs[level - 1].not_promoted(configuration)
 
     def add(self, configuration: Configuration, budget: int, loss: float) -> None:
         """Take a result from elsewhere; it counts if there is a rung of its budget."""
@@ -111,6 +133,7 @@ class Rungs:
     def restrict(self, fits: Callable[[Configuration], bool]) -> None:
         """Forget results that do not fit."""
         self._unfit |= {number for number, (_, each) in self._running.items() if not fits(each)}
+        self._again = [each for each in self._again if fits(each)]
         for rung in self.rungs:
             rung.results = [each for each in rung.results if fits(each.configuration)]
 

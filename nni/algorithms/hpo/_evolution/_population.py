@@ -48,14 +48,17 @@ class Population:
         self._untried = Untried(space)
         self.members: list[Individual] = []
         self.running: dict[Hashable, Mapping[str, Any]] = {}
+        self._again: list[Mapping[str, Any]] = []  # whose trials were taken away
 
     @property
     def missing(self) -> int:
         """How many places are free."""
-        return max(0, self._size - len(self.members) - len(self.running))
+        return max(0, self._size - len(self.members) - len(self.running) - len(self._again))
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any] | None:
         """Return a new individual: a random one for a free place, else a child; None while too few have results."""
+        if self._again:
+            return dict(self._again[0])
         if self.missing:
             return self._untried.draw(rng)
         contest = self._contest(rng)
@@ -78,7 +81,10 @@ class Population:
         """
         if not contains(self._space, configuration):
             return
-        contest = None if self.missing else self._contest(rng)
+        again = configuration in self._again
+        if again:
+            self._again.remove(configuration)
+        contest = None if again or self.missing else self._contest(rng)
         if contest is not None and len(contest) == 2:
             del self.members[contest[1]]
         self.running[key] = configuration
@@ -95,19 +101,27 @@ class Population:
         """Free the place of a running individual that has no result. Return whether there was one."""
         return self.running.pop(key, None) is not None
 
+    def give_back(self, key: Hashable) -> None:
+        """Keep the place of an individual whose trial was taken away: it is to run again."""
+        configuration = self.running.pop(key, None)
+        if configuration is not None:
+            self._again.append(configuration)
+
     def join(self, individuals: list[Individual]) -> None:
         """Let individuals from elsewhere compete with the members for the places that are not taken by running ones."""
         for each in individuals:
             self._untried.mark(each.configuration)
         best = sorted([*self.members, *individuals], key=lambda each: each.loss)
-        self.members = best[: max(self._size - len(self.running), 0)]
+        self.members = best[: max(self._size - len(self.running) - len(self._again), 0)]
 
     def moved_to(self, space: SearchSpace) -> Population:
         """Return a population of another space with those individuals that fit into it."""
         other = Population(space, self._size)
         other.members = [each for each in self.members if contains(space, each.configuration)]
+        other._again = [each for each in self._again if contains(space, each)]
         other.running = {key: each for key, each in self.running.items() if contains(space, each)}
-        for configuration in [*(each.configuration for each in other.members), *other.running.values()]:
+        known = [*(each.configuration for each in other.members), *other.running.values(), *other._again]
+        for configuration in known:
             other._untried.mark(configuration)
         return other
 

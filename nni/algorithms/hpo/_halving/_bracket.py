@@ -44,24 +44,24 @@ class Bracket:
 
     def next(self) -> Job:
         """Return the trial to start next."""
-        return Job(self.budget, None if self._new else self._waiting[0], self)
+        return Job(self.budget, self._waiting[0] if self._waiting else None, self)
 
     def start(self, number: int, configuration: Configuration) -> None:
         """Note that the trial of :meth:`next` runs."""
-        if self._new:
-            self._new -= 1
-        else:
+        if self._waiting:
             self._waiting.popleft()
+        else:
+            self._new -= 1
         self._running[number] = configuration
 
     def adopt(self, number: int, configuration: Configuration, budget: int) -> bool:
         """Note a trial that was started before a restart; return whether it has a place here."""
         if self.is_over or budget != self.budget:
             return False
-        if self._new:
-            self._new -= 1
-        elif configuration in self._waiting:
+        if configuration in self._waiting:
             self._waiting.remove(configuration)
+        elif self._new:
+            self._new -= 1
         else:
             return False
         self._running[number] = configuration
@@ -76,6 +76,13 @@ class Bracket:
         self._done.append((math.inf if failed else loss, number, configuration))
         self._settle()
         return True
+
+    def give_back(self, number: int) -> None:
+        """Let a configuration whose trial was taken away wait for another one."""
+        if number in self._unfit:
+            self.finish(number, math.inf)
+        elif number in self._running:
+            self._waiting.append(self._running.pop(number))
 
     def restrict(self, fits: Callable[[Configuration], bool]) -> None:
         """Treat configurations that do not fit as failed."""

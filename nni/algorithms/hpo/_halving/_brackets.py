@@ -58,6 +58,12 @@ class Brackets:
         any(bracket.finish(number, loss) for bracket in self.unfinished)
         self._close()
 
+    def give_back(self, number: int) -> None:
+        """Let a configuration whose trial was taken away wait for another one."""
+        for bracket in self.unfinished:
+            bracket.give_back(number)
+        self._close()
+
     def restrict(self, fits: Callable[[Configuration], bool]) -> None:
         """Let no configuration run again that does not fit."""
         for bracket in self.unfinished:

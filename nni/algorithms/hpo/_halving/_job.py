@@ -43,5 +43,8 @@ class Scheduler(Protocol):
     def finish(self, number: int, loss: float) -> None:
         """Take the result of a trial; infinity is a failure's. A number that is not running is ignored."""
 
+    def give_back(self, number: int) -> None:
+        """Note that a trial was taken away before it could show anything: its job is to be done again."""
+
     def restrict(self, fits: Callable[[Configuration], bool]) -> None:
         """Let no configuration run again that does not fit (any more)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,20 @@ def test_a_population_that_was_killed_takes_every_step_once(lab: Lab):
     for trial in trials:  # from the step before, of a member that has taken it
         load, save = (Path(trial["parameters"][f"{kind}_checkpoint_dir"]) for kind in ("load", "save"))
         assert int(load.name) == int(save.name) - 1
+
+
+@pytest.mark.slow
+def test_what_a_stop_took_away_runs_again_after_a_resume(lab: Lab):
+    lab.write("trial.py", TRIAL.replace("0.2", "1"))
+    arguments = {"R": 4, "eta": 2, "exec_mode": "serial", "seed": 3}
+    advisor = {"name": "Hyperband", "classArgs": arguments}
+    lab.start(advisor=advisor, tuner=None, trialConcurrency=3, maxTrialNumber=7)
+    lab.wait(lambda: lab.statuses().count("RUNNING") == 3, "three trials to run")
+    lab.stop()
+    lab.resume()
+    trials = lab.wait_for_end()
+    taken = [trial["parameters"] for trial in trials if trial["status"] == "SYS_CANCELED"]
+    done = [trial["parameters"] for trial in trials if trial["status"] == "SUCCEEDED"]
+    assert taken
+    assert all(parameters in done for parameters in taken)
+    assert Counter(parameters["TRIAL_BUDGET"] for parameters in done) == {1: 4, 2: 2, 4: 1}

@@ -1,6 +1,6 @@
 """Lets a side-by-side comparison of tuners, with an ask/tell interface of its own, run the tuners of this package.
 
-Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-tpe`` and ``nni-random``.
+Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-`` with the name of each.
 """
 
 from __future__ import annotations
@@ -70,3 +70,13 @@ class Tpe(NniTuner):
 @register("nni-random")
 class Random(NniTuner):
     name = "Random"
+
+
+@register("nni-anneal")
+class Anneal(NniTuner):
+    name = "Anneal"
+
+
+@register("nni-evolution")
+class Evolution(NniTuner):
+    name = "Evolution"

@@ -77,22 +77,37 @@ BUILTINS = (
         bound_args={"algorithm_name": "random_search"},
         launch_defaults=_MAXIMIZE,
     ),
+    _builtin(
+        "Anneal",
+        "tuner",
+        "hyperopt_tuner.HyperoptTuner",
+        "anneal.AnnealValidator",
+        bound_args={"algorithm_name": "anneal"},
+        launch_defaults=_MAXIMIZE,
+    ),
+    _builtin(
+        "Evolution",
+        "tuner",
+        "evolution_tuner.EvolutionTuner",
+        "evolution.EvolutionValidator",
+        launch_defaults={"population_size": 20},
+    ),
+    _builtin("PBTTuner", "tuner", "pbt_tuner.PBTTuner", "pbt.PbtValidator"),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
+    _builtin("Hyperband", "advisor", "hyperband_advisor.Hyperband", "hyperband.HyperbandValidator"),
+    _builtin("BOHB", "advisor", "bohb_advisor.BOHB", "bohb.BohbValidator"),
+    _builtin("ASHA", "advisor", "asha_advisor.ASHA", "asha.AshaValidator"),
+    _builtin("ASHAAssessor", "assessor", "asha_assessor.ASHAAssessor", "asha.AshaAssessorValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
-    "Anneal": "tuner",
-    "Evolution": "tuner",
     "SMAC": "tuner",
     "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",
     "GPTuner": "tuner",
-    "PBTTuner": "tuner",
     "DNGOTuner": "tuner",
     "PPOTuner": "tuner",
     "Curvefitting": "assessor",
-    "Hyperband": "advisor",
-    "BOHB": "advisor",
 }

@@ -108,7 +108,7 @@ def _directories(config: ExperimentConfig) -> Iterator[Fault]:
 
 
 def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
-    if config.use_annotation:
+    if config.use_annotation or _has_space_of_its_own(config):
         return
     if config.search_space is None and config.search_space_file is None:
         yield Fault(("searchSpace",), "required, unless there is searchSpaceFile or useAnnotation: true")
@@ -123,6 +123,11 @@ def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
             yield Fault(("searchSpace", *fault.path), fault.message)
         else:
             yield Fault(("searchSpaceFile",), str(Fault(fault.path, fault.message, str(config.search_space_file))))
+
+
+def _has_space_of_its_own(config: ExperimentConfig) -> bool:
+    """Say whether an algorithm ignores the search space for one in a file (HPO-350)."""
+    return any(kind == "advisor" and (each.class_args or {}).get("config_space") for kind, each in _chosen(config))
 
 
 def _space_faults(config: ExperimentConfig, space: Any) -> Iterator[Fault]:

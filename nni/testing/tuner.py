@@ -162,6 +162,32 @@ class TunerConformance(ABC):
             tuner.trial_end(number, success=True)
         self.run(tuner, range(20, 23))
 
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_what_cannot_be_given_at_once_is_delivered_later(self, fails: bool) -> None:
+        tuner = self.started()
+        if not tuner.delivers_late:
+            pytest.skip("gives all at once")
+        running: dict[int, Any] = {}
+        given: list[int] = []
+
+        def take(number: int, parameters: Any) -> None:
+            given.append(number)
+            running[number] = parameters
+
+        ids = list(range(100))
+        for number, parameters in zip(ids, tuner.generate_multiple_parameters(ids, st_callback=take), strict=False):
+            take(number, parameters)
+        for place in range(200):
+            if not running:
+                break
+            number = next(iter(running))
+            failed = fails and place % 3 == 1
+            parameters = running.pop(number)
+            if not failed:
+                tuner.receive_trial_result(number, parameters, score(parameters))
+            tuner.trial_end(number, success=not failed)
+        assert sorted(given) == ids, "some were never delivered, or twice"
+
     def test_failed_trials_are_survived(self) -> None:
         tuner, space = self.started(), self.search_space()
         for number in range(25):
@@ -186,6 +212,8 @@ class TunerConformance(ABC):
             assert wrapped.generate_parameters(number) == configuration
             plain.receive_trial_result(number, configuration, score(configuration))
             wrapped.receive_trial_result(number, configuration, {"default": score(configuration), "other": "x"})
+            plain.trial_end(number, success=True)
+            wrapped.trial_end(number, success=True)
 
     @pytest.mark.parametrize("value", ["good", None, {"accuracy": 1.0}, [1.0], True, 10**400])
     def test_a_metric_that_cannot_be_read_is_an_error_that_names_the_trial(self, value: Any) -> None:

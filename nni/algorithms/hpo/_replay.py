@@ -35,10 +35,20 @@ class ReplayingTuner(Tuner):
             except NniError as error:  # it was reported when it happened first; the rest of the history still counts
                 _logger.warning("replay: %s", error)
 
+    def canceled(self, parameter_id: int) -> None:
+        """Hear that the system took a trial away, as `stop` does; by default the same as a failure."""
+        self.trial_end(parameter_id, success=False)
+
+    def _end(self, parameter_id: int, status: str) -> None:
+        if status == "SYS_CANCELED":
+            self.canceled(parameter_id)
+        else:
+            self.trial_end(parameter_id, status == "SUCCEEDED")
+
     def _live_through(self, event: dict[str, Any], suggested: dict[int, Any]) -> None:
         handlers: dict[str, Callable[[int, Any, dict[str, Any]], None]] = {
             "result": lambda number, parameters, e: self.receive_trial_result(number, parameters, e["value"]),
-            "end": lambda number, _, e: self.trial_end(number, e["event"] == "SUCCEEDED"),
+            "end": lambda number, _, e: self._end(number, e["event"]),
         }
         kind = event["kind"]
         if kind == "import":

@@ -1,4 +1,4 @@
-"""TPE and random search under their documented class (HPO-200 … HPO-217)."""
+"""TPE, annealing and random search under their documented class (HPO-200 … HPO-217)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from nni.algorithms._class_args import ClassArgsError
+from nni.algorithms._validators.anneal import AnnealValidator
 from nni.algorithms._validators.hyperopt import RandomValidator, TpeValidator
+from nni.algorithms.hpo._anneal import AnnealSampler
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
@@ -58,22 +60,22 @@ class RandomSampler:
 
 
 class HyperoptTuner(ReplayingTuner):
-    """Tree-structured Parzen estimator, or random search.
+    """Tree-structured Parzen estimator, annealing, or random search.
 
     What is suggested depends on nothing but the seed, the parameter id, the results so far and the trials that are
     running, so that a run that was interrupted goes on as if it had not been. All ten types of variables and nested
     choices are taken (HPO-070, HPO-071). ``randint`` of up to 64 values is unordered (HPO-216).
 
     A trial that fails, or whose result is NaN, counts as worse than any other. Of a finite space no configuration is
-    suggested by TPE twice until all have been.
+    suggested by TPE or annealing twice until all have been.
 
     The helper ``miscs_update_idxs_vals`` of the documented class belongs to the data structures of another library
     and is not there (HPO-207).
 
     Parameters
     ----------
-    algorithm_name : {"tpe", "random_search"}
-        ``"random"`` is short for the latter.
+    algorithm_name : {"tpe", "anneal", "random_search"}
+        ``"random"`` is short for the last.
     optimize_mode : {"maximize", "minimize"}, default "minimize"
         Which end of the metric is the better one. In a config the default is ``maximize`` (X-01).
     parallel_optimize : bool, default False
@@ -115,9 +117,11 @@ class HyperoptTuner(ReplayingTuner):
             "constant_liar_type": constant_liar_type,
         }
         TpeValidator().validate_class_args(**arguments, **({} if seed is None else {"seed": seed}))
-        if algorithm_name not in ("tpe", "random_search", "random"):
-            raise ClassArgsError("algorithm_name", f"expected 'tpe' or 'random_search', got {algorithm_name!r}")
+        if algorithm_name not in ("tpe", "anneal", "random_search", "random"):
+            known = "'tpe', 'anneal' or 'random_search'"
+            raise ClassArgsError("algorithm_name", f"expected {known}, got {algorithm_name!r}")
         self._is_tpe = algorithm_name == "tpe"
+        self._anneals = algorithm_name == "anneal"
         self._lie = constant_liar_type if parallel_optimize else None
         self._sign = sign(optimize_mode)
         self._seed = secrets.randbits(32) if seed is None else int(seed)
@@ -130,6 +134,8 @@ class HyperoptTuner(ReplayingTuner):
         self._unnumbered = 0  # suggestions made without a parameter id
 
     def _new_sampler(self) -> Sampler:
+        if self._anneals:
+            return AnnealSampler(self._space)
         return TpeSampler(self._space, self._lie) if self._is_tpe else RandomSampler(self._space)
 
     def update_search_space(self, search_space: dict[str, Any]) -> None:
@@ -141,7 +147,8 @@ class HyperoptTuner(ReplayingTuner):
             If the space is malformed or has a type of a custom tuner's.
         """
         space = parse(search_space)
-        (TpeValidator if self._is_tpe else RandomValidator)().validate_search_space(space)
+        validator = TpeValidator if self._is_tpe else AnnealValidator if self._anneals else RandomValidator
+        validator().validate_search_space(space)
         self._space = space
         self._sampler = self._new_sampler()
         for configuration, loss in self._results:

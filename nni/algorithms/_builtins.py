@@ -80,6 +80,9 @@ BUILTINS = (
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
+    _builtin(
+        "Curvefitting", "assessor", "curvefitting_assessor.CurvefittingAssessor", "curvefitting.CurvefittingValidator"
+    ),
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
@@ -92,7 +95,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "PBTTuner": "tuner",
     "DNGOTuner": "tuner",
     "PPOTuner": "tuner",
-    "Curvefitting": "assessor",
     "Hyperband": "advisor",
     "BOHB": "advisor",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from nni.annotation import AnnotationError, read_directory
 from nni.config import _catalogue
 from nni.config._custom_class import custom_class_faults
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from nni.annotation import AnnotatedDirectory
     from nni.config._algorithm import _AlgorithmConfig
     from nni.config._errors import KeyPath
     from nni.config._experiment import ExperimentConfig
@@ -45,7 +47,7 @@ def check_available(config: ExperimentConfig) -> None:
     PlatformNotAvailableError
         In one sentence for each thing that it cannot do yet.
     """
-    missing = list(_later(config)) + [
+    missing = [
         Fault((*path, "platform"), f"the training service {service.platform!r} is not available in this version")
         for path, service in services(config)
         if service.platform not in AVAILABLE_PLATFORMS
@@ -54,27 +56,24 @@ def check_available(config: ExperimentConfig) -> None:
         raise PlatformNotAvailableError(config._spelled(missing))  # noqa: SLF001  # of the same package
 
 
-def _later(config: ExperimentConfig) -> Iterator[Fault]:
-    if config.use_annotation:
-        yield Fault(("useAnnotation",), "annotations are not available in this version; give a searchSpace")
-
-
 def load_search_space(config: ExperimentConfig) -> Any:
     """
-    Return the search space of a configuration: inline, or from its JSON or YAML file.
+    Return the search space of a configuration: inline, from its JSON or YAML file, or from annotated trial code.
 
     Returns
     -------
     Any
-        As it is written; None if there is none (``useAnnotation``).
+        As it is written; None if there is none.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read, with its line and column.
+        If the file cannot be read, or an annotation cannot be understood, with line and column.
     """
     if config.search_space is not None:
         return config.search_space
+    if config.use_annotation:
+        return _annotated(config).search_space
     return None if config.search_space_file is None else _space_in(config.search_space_file)
 
 
@@ -97,6 +96,7 @@ def _directories(config: ExperimentConfig) -> Iterator[Fault]:
 
 def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
     if config.use_annotation:
+        yield from _annotation_faults(config)
         return
     if config.search_space is None and config.search_space_file is None:
         yield Fault(("searchSpace",), "required, unless there is searchSpaceFile or useAnnotation: true")
@@ -111,6 +111,28 @@ def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
             yield Fault(("searchSpace", *fault.path), fault.message)
         else:
             yield Fault(("searchSpaceFile",), str(Fault(fault.path, fault.message, str(config.search_space_file))))
+
+
+def _annotation_faults(config: ExperimentConfig) -> Iterator[Fault]:
+    """Yield what is wrong with annotations, and where in the code that is (HPO-453)."""
+    given = (config.search_space, config.search_space_file)
+    if any(one is not None for one in given) or not config.trial_code_directory.is_dir():
+        return  # it has been said already
+    try:
+        annotated = _annotated(config)
+    except ConfigError as error:
+        yield from error.faults
+        return
+    for fault in _space_faults(config, annotated.search_space):
+        yield Fault(("useAnnotation",), str(fault.at(annotated.places[str(fault.path[0])])))
+
+
+def _annotated(config: ExperimentConfig) -> AnnotatedDirectory:
+    try:
+        return read_directory(config.trial_code_directory)
+    except AnnotationError as error:
+        faults = [Fault(("useAnnotation",), str(problem)) for problem in error.problems]
+        raise ConfigError(faults) from None
 
 
 def _space_faults(config: ExperimentConfig, space: Any) -> Iterator[Fault]:

@@ -29,6 +29,8 @@ class Algorithm:
         Class arguments that the name stands for and a config cannot set.
     launch_defaults
         Class arguments that a config gets where it does not set them and the class' own default differs (X-01).
+    needs_search_space
+        Whether a config must give one; False for a tuner that takes no variables.
     source
         ``nni`` for a built-in, ``User`` for a registered one.
     """
@@ -40,6 +42,7 @@ class Algorithm:
     extra: str | None = None
     bound_args: Mapping[str, Any] = field(default_factory=dict)
     launch_defaults: Mapping[str, Any] = field(default_factory=dict)
+    needs_search_space: bool = True
     source: Literal["nni", "User"] = "nni"
 
     @property
@@ -79,6 +82,14 @@ BUILTINS = (
     ),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
+    _builtin(
+        "NetworkMorphism",
+        "tuner",
+        "networkmorphism_tuner.NetworkMorphismTuner",
+        "networkmorphism.NetworkMorphismValidator",
+        extra="networkmorphism",
+        needs_search_space=False,
+    ),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
     _builtin(
         "Curvefitting", "assessor", "curvefitting_assessor.CurvefittingAssessor", "curvefitting.CurvefittingValidator"
@@ -89,7 +100,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "Anneal": "tuner",
     "Evolution": "tuner",
     "SMAC": "tuner",
-    "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",
     "GPTuner": "tuner",
     "PBTTuner": "tuner",

@@ -99,6 +99,8 @@ def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
         yield from _annotation_faults(config)
         return
     if config.search_space is None and config.search_space_file is None:
+        if [_catalogue.needs_search_space(kind, one.name) for kind, one in _searching(config)] == [False]:
+            return
         yield Fault(("searchSpace",), "required, unless there is searchSpaceFile or useAnnotation: true")
         return
     try:
@@ -123,8 +125,9 @@ def _annotation_faults(config: ExperimentConfig) -> Iterator[Fault]:
     except ConfigError as error:
         yield from error.faults
         return
-    for fault in _space_faults(config, annotated.search_space):
-        yield Fault(("useAnnotation",), str(fault.at(annotated.places[str(fault.path[0])])))
+    for key, entry in annotated.search_space.items():
+        for fault in _space_faults(config, {key: entry}):
+            yield Fault(("useAnnotation",), f"{annotated.places[key]}: {key}: {fault.message}")
 
 
 def _annotated(config: ExperimentConfig) -> AnnotatedDirectory:
@@ -137,7 +140,7 @@ def _annotated(config: ExperimentConfig) -> AnnotatedDirectory:
 
 def _space_faults(config: ExperimentConfig, space: Any) -> Iterator[Fault]:
     """Yield what is wrong with a search space; what a custom algorithm takes is its own affair (HPO-057)."""
-    searching = [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
+    searching = _searching(config)
     if not searching:
         yield from _catalogue.search_space_faults(space)
     for kind, algorithm in searching:
@@ -182,6 +185,10 @@ def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
 def _chosen(config: ExperimentConfig) -> list[tuple[_catalogue.Kind, _AlgorithmConfig]]:
     all_kinds = [(kind, getattr(config, kind)) for kind in _ALGORITHMS]
     return [(kind, algorithm) for kind, algorithm in all_kinds if algorithm is not None and algorithm.is_configured]
+
+
+def _searching(config: ExperimentConfig) -> list[tuple[_catalogue.Kind, _AlgorithmConfig]]:
+    return [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
 
 
 def _files(section: ConfigModel, path: KeyPath) -> Iterator[Fault]:

@@ -134,11 +134,16 @@ def config(code):
             TRIAL.replace("name=lr)", "name=rate)"),
             "useAnnotation: trial.py:7: the next statement must be an as",
         ),
+        (
+            "GridSearch",
+            TRIAL.replace("double(lr)", "double(nni.uniform(0, 1))"),
+            "useAnnotation: trial.py:9: helper.same: GridSearch does not support",
+        ),
         ("GridSearch", TRIAL, "useAnnotation: trial.py:7: lr: .* type loguniform"),
         (
             "Random",
             TRIAL.replace("0.001, 0.1", "0, 1"),
-            r"useAnnotation: trial.py:7: lr._value\[0\]: low must be positive",
+            "useAnnotation: trial.py:7: lr: low must be positive",
         ),
     ],
 )

@@ -90,6 +90,7 @@ BUILTINS = (
         extra="networkmorphism",
         needs_search_space=False,
     ),
+    _builtin("PPOTuner", "tuner", "ppo_tuner.PPOTuner", "ppo.PpoValidator", extra="ppo"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
     _builtin(
         "Curvefitting", "assessor", "curvefitting_assessor.CurvefittingAssessor", "curvefitting.CurvefittingValidator"
@@ -104,7 +105,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "GPTuner": "tuner",
     "PBTTuner": "tuner",
     "DNGOTuner": "tuner",
-    "PPOTuner": "tuner",
     "Hyperband": "advisor",
     "BOHB": "advisor",
 }

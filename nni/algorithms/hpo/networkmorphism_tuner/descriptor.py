@@ -101,7 +101,7 @@ def _layer_distances(one: tuple[Layer, ...], others: Sequence[tuple[Layer, ...]]
     width = int(lengths.max())
     padded = np.ones((len(others), width, 3))
     for row, other in enumerate(others):
-        padded[row, : len(other)] = other
+        padded[row, : len(other)] = np.reshape(other, (-1, 3))
     mine = np.array(one, dtype=float).reshape(-1, 3)
     substitution = _substitution(mine[:, None, None, :], padded[None])  # mine x others x layers
     table = np.broadcast_to(np.arange(width + 1.0), (len(others), width + 1)).copy()

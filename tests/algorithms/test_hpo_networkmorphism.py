@@ -21,7 +21,7 @@ from nni.algorithms.hpo.networkmorphism_tuner.layers import LAYERS, StubConv, St
 from nni.algorithms.hpo.networkmorphism_tuner.metric import MSE, Accuracy
 from nni.algorithms.hpo.networkmorphism_tuner.nn import CnnGenerator
 from nni.common.errors import NniError, NoMoreTrialError
-from nni.config import ConfigError, ExperimentConfig
+from nni.config import ConfigError, ExperimentConfig, load
 from nni.experiment import Experiment
 from nni.testing.tuner import TunerConformance
 
@@ -415,6 +415,7 @@ def test_a_first_network_that_is_too_large_is_refused():
         NetworkMorphismTuner(max_model_size=80000)
 
 
+@pytest.mark.slow
 class TestNetworkMorphism(TunerConformance):
     types = ()
     nested = False
@@ -452,11 +453,11 @@ def search(tuner, trials, batch=1):
 @pytest.mark.slow
 def test_the_search_finds_better_networks_than_random_morphing():
     ours, random = [], []
-    for seed in range(3):
-        found = search(NetworkMorphismTuner(t_min=0.01, seed=seed, **SMALL), 20)
+    for seed in range(2):
+        found = search(NetworkMorphismTuner(t_min=0.3, seed=seed, **SMALL), 16)
         ours.append(max(map(quality, found)))
         graphs, rng = [small_graph()], np.random.default_rng(seed)
-        while len(graphs) < 20:
+        while len(graphs) < 16:
             parent = graphs[int(rng.integers(len(graphs)))]
             graphs.append(graph_transformer.random_morphism(parent, rng, 10**7))
         random.append(max(quality(graph_to_json(graph)) for graph in graphs))
@@ -538,6 +539,28 @@ def test_a_config_needs_no_search_space_and_takes_no_variable(tmp_path):
     config.search_space, config.tuner = None, {"name": "Random"}
     with pytest.raises(ConfigError, match="required, unless there is"):
         config.validate()
+
+
+V1 = """
+authorName: default
+experimentName: example
+trialConcurrency: 1
+maxTrialNum: 2
+trainingServicePlatform: local
+tuner:
+  builtinTunerName: NetworkMorphism
+  classArgs: {input_width: 8}
+trial: {command: python3 trial.py, codeDir: .}
+"""
+
+
+def test_a_file_of_the_old_schema_needs_no_search_space_either(tmp_path):
+    file = tmp_path / "config.yml"
+    file.write_text(V1)
+    load(file).validate()
+    file.write_text(V1.replace("NetworkMorphism\n  classArgs: {input_width: 8}", "Random"))
+    with pytest.raises(ConfigError, match="searchSpacePath: required"):
+        load(file)
 
 
 TRIAL = """

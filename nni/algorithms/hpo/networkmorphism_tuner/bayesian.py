@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from nni.algorithms.hpo.networkmorphism_tuner.descriptor import Array, Descriptor, describe, distances
+from nni.algorithms.hpo.networkmorphism_tuner.descriptor import Array, Descriptor, DistanceTable, describe, distances
 from nni.algorithms.hpo.networkmorphism_tuner.graph import Graph
 from nni.algorithms.hpo.networkmorphism_tuner.graph_transformer import random_morphism
 
@@ -61,13 +61,15 @@ class GaussianProcess:
         Of the architectures that have been observed.
     y
         Their metrics, larger is better, shape ``n``.
+    table
+        Where distances between them are kept.
     """
 
-    def __init__(self, descriptors: Sequence[Descriptor], y: Array) -> None:
+    def __init__(self, descriptors: Sequence[Descriptor], y: Array, table: DistanceTable | None = None) -> None:
         self._descriptors = list(descriptors)
         self._mean, self._scale = float(y.mean()), float(y.std()) or 1.0
-        known = np.stack([distances(one, self._descriptors) for one in self._descriptors])
-        known = (known + known.T) / 2
+        table = table or DistanceTable()
+        known = np.stack([table.row(one, self._descriptors) for one in self._descriptors])
         self._embedding = BourgainEmbedding(len(y))
         self._points = self._embedding.coordinates(known)
         squared = _squared(self._points, self._points)

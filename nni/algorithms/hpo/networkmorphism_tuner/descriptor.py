@@ -87,6 +87,23 @@ def _skips(graph: Graph, chain: list[int], before: dict[int, int]) -> list[Skip]
     return found
 
 
+class DistanceTable:
+    """Distances that have been worked out before; a search asks for those of observed architectures again and again.
+
+    They are rounded, so that it does not matter which way round one was worked out first.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Descriptor, Descriptor], float] = {}
+
+    def row(self, one: Descriptor, others: Sequence[Descriptor]) -> Array:
+        """Return the distances of one architecture from others, shape ``len(others)``."""
+        missing = [other for other in others if (one, other) not in self._known]
+        for other, distance in zip(missing, distances(one, missing), strict=True):
+            self._known[one, other] = self._known[other, one] = round(float(distance), 9)
+        return np.array([self._known[one, other] for other in others])
+
+
 def distances(one: Descriptor, others: Sequence[Descriptor]) -> Array:
     """Return the edit-distances of one architecture from others (equation 2), shape ``len(others)``."""
     if not others:

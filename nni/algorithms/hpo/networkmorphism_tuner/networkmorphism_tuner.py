@@ -17,7 +17,7 @@ from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
 from nni.algorithms.hpo.networkmorphism_tuner.bayesian import BayesianOptimizer, GaussianProcess, Parent
-from nni.algorithms.hpo.networkmorphism_tuner.descriptor import Descriptor, describe
+from nni.algorithms.hpo.networkmorphism_tuner.descriptor import Descriptor, DistanceTable, describe
 from nni.algorithms.hpo.networkmorphism_tuner.graph import Graph, GraphError, graph_to_json, json_to_graph
 from nni.algorithms.hpo.networkmorphism_tuner.nn import CnnGenerator
 from nni.common.errors import NniError, NoMoreTrialError
@@ -129,6 +129,7 @@ class NetworkMorphismTuner(ReplayingTuner):
         self._model_of: dict[int, int] = {}  # by parameter id
         self._fathers: dict[int, int] = {}
         self._initial: list[Graph] = []
+        self._distances = DistanceTable()
         self._default = self._default_graph()
 
     # ------------------------------------------------------------------------------------ as any tuner
@@ -303,11 +304,11 @@ class NetworkMorphismTuner(ReplayingTuner):
         descriptors = [self._descriptors[number] for number in self._results]
         running = [self._descriptors[number] for number in self._graphs if number not in self._results]
         if not y:
-            return GaussianProcess(running, np.zeros(len(running))), 1.0
-        process = GaussianProcess(descriptors, np.array(y))
+            return GaussianProcess(running, np.zeros(len(running)), self._distances), 1.0
+        process = GaussianProcess(descriptors, np.array(y), self._distances)
         if running:
             y += [process.predict(descriptor)[0] for descriptor in running]
-            process = GaussianProcess([*descriptors, *running], np.array(y))
+            process = GaussianProcess([*descriptors, *running], np.array(y), self._distances)
         return process, float(np.std(y)) or 1.0
 
     def _add_graph(self, graph: Graph, father_id: int) -> int:

@@ -220,6 +220,15 @@ def test_no_configuration_comes_twice_and_the_end_is_said():
         tuner.generate_parameters(36)
 
 
+def test_an_empty_space_has_one_configuration():
+    tuner = PPOTuner(seed=0, trials_per_update=1)
+    tuner.update_search_space({})
+    assert tuner.generate_parameters(0) == {}
+    tuner.receive_trial_result(0, {}, 1.0)
+    with pytest.raises(NoMoreTrialError):
+        tuner.generate_parameters(1)
+
+
 def test_one_batch_has_no_two_equal_configurations():
     tuner = PPOTuner(seed=0)
     tuner.update_search_space(choices(2, "abc"))

@@ -84,6 +84,8 @@ class Policy(nn.Module):
             Options taken, ``trajectories x decisions``; :data:`INACTIVE` where a decision was not to be made.
         """
         n = len(actions)
+        if not self.decisions:
+            return Evaluation(*torch.zeros(3, n, 0))
         state, last = self._start(n)
         found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         for place in range(len(self.decisions)):

@@ -29,6 +29,8 @@ class Algorithm:
         Class arguments that the name stands for and a config cannot set.
     launch_defaults
         Class arguments that a config gets where it does not set them and the class' own default differs (X-01).
+    needs_search_space
+        Whether a config must give one; False for a tuner that takes no variables.
     source
         ``nni`` for a built-in, ``User`` for a registered one.
     """
@@ -40,6 +42,7 @@ class Algorithm:
     extra: str | None = None
     bound_args: Mapping[str, Any] = field(default_factory=dict)
     launch_defaults: Mapping[str, Any] = field(default_factory=dict)
+    needs_search_space: bool = True
     source: Literal["nni", "User"] = "nni"
 
     @property
@@ -99,15 +102,24 @@ BUILTINS = (
     _builtin("BOHB", "advisor", "bohb_advisor.BOHB", "bohb.BohbValidator"),
     _builtin("ASHA", "advisor", "asha_advisor.ASHA", "asha.AshaValidator"),
     _builtin("ASHAAssessor", "assessor", "asha_assessor.ASHAAssessor", "asha.AshaAssessorValidator"),
+    _builtin(
+        "NetworkMorphism",
+        "tuner",
+        "networkmorphism_tuner.NetworkMorphismTuner",
+        "networkmorphism.NetworkMorphismValidator",
+        extra="networkmorphism",
+        needs_search_space=False,
+    ),
+    _builtin("PPOTuner", "tuner", "ppo_tuner.PPOTuner", "ppo.PpoValidator", extra="ppo"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
+    _builtin(
+        "Curvefitting", "assessor", "curvefitting_assessor.CurvefittingAssessor", "curvefitting.CurvefittingValidator"
+    ),
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "SMAC": "tuner",
-    "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",
     "GPTuner": "tuner",
     "DNGOTuner": "tuner",
-    "PPOTuner": "tuner",
-    "Curvefitting": "assessor",
 }

@@ -53,6 +53,16 @@ def is_built_in(kind: Kind, algorithm: _AlgorithmConfig) -> bool:
         return False
 
 
+def needs_search_space(kind: Kind, name: str | None) -> bool:
+    """Say whether an algorithm searches a space that users describe; NetworkMorphism has its own (HPO-083)."""
+    from nni.algorithms import registry  # noqa: PLC0415  # only for a start
+
+    try:
+        return name is None or registry.find(name, kind).needs_search_space
+    except registry.AlgorithmError:
+        return True
+
+
 def search_space_faults(space: Any, name: str | None = None, kind: Kind | None = None) -> Iterator[Fault]:
     """Yield why one of NNI's own algorithms (or any) cannot search a space (HPO-086); paths are within the space."""
     from nni.algorithms import registry  # noqa: PLC0415  # only for a start

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from nni.common import paths
+from nni.config import _catalogue
 from nni.config._errors import Fault, shown
 from nni.config._fields import Count, Duration, GpuIndices, Json, Text, Word, optional, required
 from nni.config._model import ConfigModel
@@ -171,7 +172,9 @@ class LegacyConfig(ConfigModel):
         return "trial.command", getattr(self.trial, "command", None)
 
     def _faults(self) -> Iterator[Fault]:
-        if self.search_space_path is None and not self.use_annotation:
+        tuner = self.tuner.builtin_tuner_name if self.tuner else None
+        has_none = self.search_space_path is None and not self.use_annotation
+        if has_none and (self.advisor is not None or _catalogue.needs_search_space("tuner", tuner)):
             yield Fault(("searchSpacePath",), "required, unless useAnnotation is true")
         if self.tuner is None and self.advisor is None:
             yield Fault(("tuner",), "required, such as 'builtinTunerName: TPE', or an advisor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from nni.annotation import AnnotationError, read_directory
 from nni.config import _catalogue
 from nni.config._custom_class import custom_class_faults
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from nni.annotation import AnnotatedDirectory
     from nni.config._algorithm import _AlgorithmConfig
     from nni.config._errors import KeyPath
     from nni.config._experiment import ExperimentConfig
@@ -46,7 +48,7 @@ def check_available(config: ExperimentConfig) -> None:
     PlatformNotAvailableError
         In one sentence for each thing that it cannot do yet.
     """
-    missing = list(_later(config)) + [
+    missing = [
         Fault((*path, "platform"), f"the training service {service.platform!r} is not available in this version")
         for path, service in services(config)
         if service.platform not in AVAILABLE_PLATFORMS
@@ -55,27 +57,24 @@ def check_available(config: ExperimentConfig) -> None:
         raise PlatformNotAvailableError(config._spelled(missing))  # noqa: SLF001  # of the same package
 
 
-def _later(config: ExperimentConfig) -> Iterator[Fault]:
-    if config.use_annotation:
-        yield Fault(("useAnnotation",), "annotations are not available in this version; give a searchSpace")
-
-
 def load_search_space(config: ExperimentConfig) -> Any:
     """
-    Return the search space of a configuration: inline, or from its JSON or YAML file.
+    Return the search space of a configuration: inline, from its JSON or YAML file, or from annotated trial code.
 
     Returns
     -------
     Any
-        As it is written; None if there is none (``useAnnotation``).
+        As it is written; None if there is none.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read, with its line and column.
+        If the file cannot be read, or an annotation cannot be understood, with line and column.
     """
     if config.search_space is not None:
         return config.search_space
+    if config.use_annotation:
+        return _annotated(config).search_space
     return None if config.search_space_file is None else _space_in(config.search_space_file)
 
 
@@ -108,9 +107,14 @@ def _directories(config: ExperimentConfig) -> Iterator[Fault]:
 
 
 def _search_space(config: ExperimentConfig) -> Iterator[Fault]:
-    if config.use_annotation or _has_space_of_its_own(config):
+    if _has_space_of_its_own(config):
+        return
+    if config.use_annotation:
+        yield from _annotation_faults(config)
         return
     if config.search_space is None and config.search_space_file is None:
+        if [_catalogue.needs_search_space(kind, one.name) for kind, one in _searching(config)] == [False]:
+            return
         yield Fault(("searchSpace",), "required, unless there is searchSpaceFile or useAnnotation: true")
         return
     try:
@@ -130,9 +134,32 @@ def _has_space_of_its_own(config: ExperimentConfig) -> bool:
     return any(kind == "advisor" and (each.class_args or {}).get("config_space") for kind, each in _chosen(config))
 
 
+def _annotation_faults(config: ExperimentConfig) -> Iterator[Fault]:
+    """Yield what is wrong with annotations, and where in the code that is (HPO-453)."""
+    given = (config.search_space, config.search_space_file)
+    if any(one is not None for one in given) or not config.trial_code_directory.is_dir():
+        return  # it has been said already
+    try:
+        annotated = _annotated(config)
+    except ConfigError as error:
+        yield from error.faults
+        return
+    for key, entry in annotated.search_space.items():
+        for fault in _space_faults(config, {key: entry}):
+            yield Fault(("useAnnotation",), f"{annotated.places[key]}: {key}: {fault.message}")
+
+
+def _annotated(config: ExperimentConfig) -> AnnotatedDirectory:
+    try:
+        return read_directory(config.trial_code_directory)
+    except AnnotationError as error:
+        faults = [Fault(("useAnnotation",), str(problem)) for problem in error.problems]
+        raise ConfigError(faults) from None
+
+
 def _space_faults(config: ExperimentConfig, space: Any) -> Iterator[Fault]:
     """Yield what is wrong with a search space; what a custom algorithm takes is its own affair (HPO-057)."""
-    searching = [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
+    searching = _searching(config)
     if not searching:
         yield from _catalogue.search_space_faults(space)
     for kind, algorithm in searching:
@@ -177,6 +204,10 @@ def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
 def _chosen(config: ExperimentConfig) -> list[tuple[_catalogue.Kind, _AlgorithmConfig]]:
     all_kinds = [(kind, getattr(config, kind)) for kind in _ALGORITHMS]
     return [(kind, algorithm) for kind, algorithm in all_kinds if algorithm is not None and algorithm.is_configured]
+
+
+def _searching(config: ExperimentConfig) -> list[tuple[_catalogue.Kind, _AlgorithmConfig]]:
+    return [(kind, algorithm) for kind, algorithm in _chosen(config) if kind != "assessor"]
 
 
 def _files(section: ConfigModel, path: KeyPath) -> Iterator[Fault]:

@@ -49,7 +49,8 @@ def create(
     Parameters
     ----------
     config
-        Canonical v2 config: camelCase keys, absolute paths, already validated.
+        Canonical v2 config: camelCase keys, absolute paths, already validated. With ``useAnnotation``, what is started
+        is a converted copy of the trial code, in the experiment's directory.
     options
         How to start the manager. Default: port 8080.
     notify
@@ -78,6 +79,7 @@ def create(
     try:
         (entry.directory / "log").mkdir()
         _put_files(entry.directory, files or {})
+        config = _without_annotations(config, entry.directory)
         registry.add(entry)
         if notify:
             notify(LaunchStep.CREATED, entry.id)
@@ -239,6 +241,26 @@ def _reserve(config: Mapping[str, Any], options: LaunchOptions, registry: Experi
             pid=os.getpid(),
             url_prefix=options.url_prefix,
         )
+
+
+def _without_annotations(config: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Convert annotated code into the experiment's directory, and return the config that runs it (HPO-097, PLT-385)."""
+    if not config.get("useAnnotation"):
+        return config
+    from nni.annotation import read_directory  # noqa: PLC0415 - few experiments have annotations
+
+    code, target = Path(config["trialCodeDirectory"]), directory / "annotated"
+    annotated = read_directory(code)
+    try:
+        annotated.convert_to(target, leave_out=[directory])
+    except OSError as error:
+        raise LaunchError(f"trialCodeDirectory: cannot copy {code} to {target}: {error.strerror or error}") from error
+    return {
+        **config,
+        "useAnnotation": False,
+        "searchSpace": annotated.search_space,
+        "trialCodeDirectory": str(target),
+    }
 
 
 def _new_id() -> str:

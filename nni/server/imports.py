@@ -40,7 +40,7 @@ def checked_import(data: Any, search_space: Any, *, custom: bool = False) -> lis
 
 def _names(search_space: Any) -> set[str] | None:
     try:
-        return set(parse(search_space))
+        return set(parse(search_space)) or None  # NetworkMorphism has an empty one, and networks for parameters
     except SearchSpaceError:
         return None
 

@@ -8,9 +8,6 @@ import pytest
 
 from nni.config import (
     ConfigError,
-    ExperimentConfig,
-    PlatformNotAvailableError,
-    check_available,
     load_search_space,
     validate,
 )
@@ -48,10 +45,17 @@ def test_a_search_space_is_needed(refused):
     ]
 
 
-def test_annotation_needs_no_search_space(loaded):
+def test_annotation_needs_no_search_space(loaded, directory):
+    (directory / "trial.py").write_text("'''@nni.variable(nni.choice(1, 2), name=x)'''\nx = 1\n")
     config = loaded("searchSpace: null\nuseAnnotation: true")
     validate(config)
-    assert load_search_space(config) is None
+    assert load_search_space(config) == {"x": {"_type": "choice", "_value": [1, 2]}}
+
+
+def test_annotation_needs_annotated_code(refused):
+    [fault] = refused("searchSpace: null\nuseAnnotation: true")
+    assert "useAnnotation: " in fault
+    assert "nothing is annotated as to be tuned" in fault
 
 
 @pytest.mark.parametrize(
@@ -184,10 +188,3 @@ def test_files_that_a_service_names_are_looked_at(refused, loaded, directory):
         f"trainingService.machineList[0].sshKeyFile: no such file: '{directory}/key'"
     ]
     validate(loaded(f"trainingService: {machine.replace('user: b', 'user: b, password: c')}"))
-
-
-def test_what_this_version_cannot_do_is_refused_in_one_sentence():
-    config = ExperimentConfig("local")
-    config.trial_command, config.trial_concurrency, config.use_annotation = "true", 1, True
-    with pytest.raises(PlatformNotAvailableError, match=r"useAnnotation: .* not available in this version"):
-        check_available(config)

@@ -16,6 +16,7 @@ from nni.tools.nnictl import (
     _output,
     _package,
     _platform,
+    _search_space,
     _stop,
     _top,
     _trial,
@@ -35,6 +36,7 @@ app.command()(_create.resume)
 app.command()(_create.view)
 app.command()(_stop.stop)
 app.command()(_top.top)
+app.command("ss_gen")(_search_space.ss_gen)
 app.add_typer(_update.app, name="update")
 _package.add_to(_experiment.app)
 app.add_typer(_experiment.app, name="experiment")

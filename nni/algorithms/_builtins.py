@@ -79,13 +79,13 @@ BUILTINS = (
     ),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
+    _builtin("SMAC", "tuner", "smac_tuner.SMACTuner", "smac.SmacValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "Anneal": "tuner",
     "Evolution": "tuner",
-    "SMAC": "tuner",
     "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",
     "GPTuner": "tuner",

@@ -1,4 +1,4 @@
-"""The tuner around a sampler: ids, metrics, running trials, imports, a changing search space, resume."""
+"""The tuner around a sampler: it knows ids, metrics, events and changes of the space; the sampler knows the maths."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import logging
 import math
 import secrets
 from collections.abc import Hashable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from nni.algorithms._validators.base import TunerValidator
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
@@ -20,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Sampler(Protocol):
-    """What suggests configurations and learns from them; the tuner around it knows ids, metrics and events."""
+    """What suggests configurations and learns from them."""
 
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""
@@ -36,13 +35,13 @@ class Sampler(Protocol):
 
 
 class SamplerTuner(ReplayingTuner):
-    """A tuner that asks a sampler.
+    """A tuner that leaves the choice of configurations to a sampler.
 
     What is suggested depends on nothing but the seed, the parameter id, the results so far and the trials that are
-    running, so that a run that was interrupted goes on as if it had not been. Failed and stopped trials, and results
-    that are NaN, are losses of infinity.
+    running, so that a run that was interrupted goes on as if it had not been. A trial that fails, or whose result is
+    NaN, counts as worse than any other.
 
-    A subclass names its validator and makes its sampler.
+    Subclasses say with :meth:`new_sampler` which sampler, and with :meth:`check_space` which spaces they take.
 
     Parameters
     ----------
@@ -52,20 +51,29 @@ class SamplerTuner(ReplayingTuner):
         For a run that can be repeated. Drawn, and logged, by default.
     """
 
-    validator: ClassVar[type[TunerValidator]]
-
     def __init__(self, optimize_mode: str, seed: int | None) -> None:
         self._sign = sign(optimize_mode)
         self._seed = secrets.randbits(32) if seed is None else int(seed)
         if seed is None:
             _logger.info("%s draws with seed %d", type(self).__name__, self._seed)
         self._space = SearchSpace({})
-        self._sampler = self._new_sampler(self._space)
+        self._sampler: Sampler | None = None
         self._running: dict[Hashable, Any] = {}
         self._results: list[tuple[Any, float]] = []  # kept as they came, for the day the space changes
 
-    def _new_sampler(self, space: SearchSpace) -> Sampler:
+    def new_sampler(self, space: SearchSpace) -> Sampler:
+        """Return a sampler of a space that knows no results yet."""
         raise NotImplementedError
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Raise a :class:`~nni.search_space.SearchSpaceError` if the tuner cannot search a space."""
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler of the current space."""
+        if self._sampler is None:
+            self._sampler = self.new_sampler(self._space)
+        return self._sampler
 
     def update_search_space(self, search_space: dict[str, Any]) -> None:
         """Take a search space. Of a changed one (HPO-059), results that fit into it still count.
@@ -73,12 +81,12 @@ class SamplerTuner(ReplayingTuner):
         Raises
         ------
         SearchSpaceError
-            If the space is malformed, or has a variable that the algorithm does not take (HPO-086).
+            If the space is malformed or has what the tuner does not take.
         """
         space = parse(search_space)
-        self.validator().validate_search_space(space)
+        self.check_space(space)
         self._space = space
-        self._sampler = self._new_sampler(space)
+        self._sampler = self.new_sampler(space)
         for configuration, loss in self._results:
             if contains(space, configuration):
                 self._sampler.observe(configuration, loss)
@@ -87,14 +95,8 @@ class SamplerTuner(ReplayingTuner):
                 self._sampler.start(key, configuration)
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  (HPO-111)
-        """Return a configuration; its trial counts as running until its result or its end is heard of.
-
-        Raises
-        ------
-        nni.NoMoreTrialError
-            If the algorithm has nothing more to suggest.
-        """
-        configuration = self._sampler.suggest(np.random.default_rng([self._seed, 0, parameter_id]))
+        """Return a configuration; its trial counts as running until its result or its end is heard of."""
+        configuration = self.sampler.suggest(np.random.default_rng([self._seed, 0, parameter_id]))
         self.remember(parameter_id, configuration)
         return configuration
 
@@ -131,13 +133,13 @@ class SamplerTuner(ReplayingTuner):
         """Note that a trial is running."""
         self._running[parameter_id] = parameters
         if contains(self._space, parameters):
-            self._sampler.start(parameter_id, parameters)
+            self.sampler.start(parameter_id, parameters)
 
     def _forget(self, parameter_id: int) -> Any:
-        self._sampler.stop(parameter_id)
+        self.sampler.stop(parameter_id)
         return self._running.pop(parameter_id, None)
 
     def _learn(self, configuration: Any, loss: float) -> None:
         self._results.append((configuration, loss))
         if contains(self._space, configuration):
-            self._sampler.observe(configuration, loss)
+            self.sampler.observe(configuration, loss)

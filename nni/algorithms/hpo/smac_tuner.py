@@ -33,7 +33,10 @@ class SMACTuner(SamplerTuner):
     Examples
     --------
     >>> tuner = SMACTuner("minimize", seed=1)
-    >>> tuner.update_search_space({"k": {"_type": "choice", "_value": ["a", "b"]}, "n": {"_type": "randint", "_value": [0, 99]}})
+    >>> tuner.update_search_space({
+    ...     "k": {"_type": "choice", "_value": ["a", "b"]},
+    ...     "n": {"_type": "randint", "_value": [0, 99]},
+    ... })
     >>> for i in range(40):
     ...     c = tuner.generate_parameters(i)
     ...     tuner.receive_trial_result(i, c, abs(c["n"] - 70) + 50 * (c["k"] == "a"))
@@ -41,15 +44,16 @@ class SMACTuner(SamplerTuner):
     True
     """
 
-    validator = SmacValidator
-
-    def __init__(
-        self, optimize_mode: str = "maximize", config_dedup: bool = False, *, seed: int | None = None
-    ) -> None:
+    def __init__(self, optimize_mode: str = "maximize", config_dedup: bool = False, *, seed: int | None = None) -> None:
         arguments = {"optimize_mode": optimize_mode, "config_dedup": config_dedup}
         SmacValidator().validate_class_args(**arguments, **({} if seed is None else {"seed": seed}))
         self._config_dedup = config_dedup
         super().__init__(optimize_mode, seed)
 
-    def _new_sampler(self, space: SearchSpace) -> Sampler:
+    def new_sampler(self, space: SearchSpace) -> Sampler:
+        """Return a forest that knows no results yet."""
         return SmacSampler(space, never_twice=self._config_dedup)
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse types that SMAC does not take (HPO-233)."""
+        SmacValidator().validate_search_space(space)

@@ -68,8 +68,8 @@ class Forest:
     def predict(self, rows: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance at rows, shape (n,) each.
 
-        The variance is that of the mixture of the leaves: within leaves, and between trees (Hutter et al. 2014, "Algorithm
-        runtime prediction: Methods & evaluation", section 4.3.2).
+        The variance is that of the mixture of the leaves: within leaves, and between trees (Hutter et al. 2014,
+        "Algorithm runtime prediction: Methods & evaluation", section 4.3.2).
         """
         leaves = self.leaves(rows)
         means = self.mean[leaves]
@@ -159,6 +159,7 @@ class _Growing:
 
     def forest(self) -> Forest:
         """Return what was grown."""
-        column, threshold, subset, left, mean, variance = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        parts = [np.concatenate(part) for part in zip(*self._parts, strict=True)]
+        column, threshold, subset, left, mean, variance = parts
         options = np.concatenate(self._left_options)
         return Forest(self._trees, self._categories, column, threshold, subset, left, mean, variance, options)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nni.algorithms.hpo._history import Floats, History
+from nni.algorithms.hpo._smac._splits import Integers
 
 SPREADS = (0.2, 0.2, 0.05, 0.01)  # of the neighbours of a number, in parts of its range
 MOST_OPTIONS = 8  # other options of a choice that are neighbours
@@ -25,9 +26,10 @@ class Neighbourhood:
     def __init__(self, history: History) -> None:
         self._history = history
         dimensions = history.encoder.dimensions
-        self._numbers = np.array([d.index for d in dimensions if not history.options[d.index] and d.size != 1], dtype=int)
+        numbers = [d.index for d in dimensions if not history.options[d.index] and d.size != 1]
+        self._numbers = np.array(numbers, dtype=np.int64)
         self._steps = np.array([1 / d.size if d.size else 0.0 for d in dimensions])  # at least to the next bin
-        self._choices = np.array([d.index for d in dimensions if history.options[d.index] > 1], dtype=int)
+        self._choices = np.array([d.index for d in dimensions if history.options[d.index] > 1], dtype=np.int64)
 
     def climb(
         self, starts: Floats, acquisition: Callable[[Floats], Floats], steps: int, rng: np.random.Generator
@@ -49,7 +51,7 @@ class Neighbourhood:
             current[moving], scores[moving] = rows[better], found[better]
         return current, scores
 
-    def of(self, rows: Floats, rng: np.random.Generator) -> tuple[Floats, np.ndarray]:
+    def of(self, rows: Floats, rng: np.random.Generator) -> tuple[Floats, Integers]:
         """Return the neighbours of rows, and which row each is a neighbour of."""
         changes = self._changes(rows, rng)
         row, column, value = (np.concatenate(part) for part in zip(*changes, strict=True))
@@ -65,8 +67,8 @@ class Neighbourhood:
         neighbours[np.arange(len(row)), column] = value
         return self._history.snap(neighbours), row
 
-    def _changes(self, rows: Floats, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, Floats]]:
-        changes = [(np.empty(0, int), np.empty(0, int), np.empty(0))]
+    def _changes(self, rows: Floats, rng: np.random.Generator) -> list[tuple[Integers, Integers, Floats]]:
+        changes = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
         all_rows = np.arange(len(rows))
         for spread in SPREADS:
             shift = spread * rng.standard_normal((len(rows), len(self._numbers)))
@@ -91,4 +93,4 @@ class Neighbourhood:
 
 def _reflected(values: Floats) -> Floats:
     """Bring numbers back into [0, 1], mirrored at its ends."""
-    return 1 - np.abs(1 - np.abs(values) % 2)
+    return np.asarray(1 - np.abs(1 - np.abs(values) % 2))

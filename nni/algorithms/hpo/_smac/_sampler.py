@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nni.algorithms.hpo._acquisition import log_expected_improvement
+from nni.algorithms.hpo._gp import Acquisition
 from nni.algorithms.hpo._history import Floats, History
 from nni.algorithms.hpo._smac._forest import Forest, grow
 from nni.algorithms.hpo._smac._neighbours import Neighbourhood
@@ -20,6 +20,9 @@ RANDOM_SHARE = 0.1  # of suggestions drawn from the prior whatever the model say
 RANDOM_CANDIDATES = 1000
 SEARCHES = 10  # local searches, from the best observations
 STEPS = 20  # the most a local search may go
+LEAST_VARIANCE = (
+    1e-20  # of a logarithmic loss: where all trees agree, nothing is to be gained, and next to nothing is said
+)
 LARGEST_LISTED = 2000  # of a finite space up to this size, every configuration is a candidate
 
 
@@ -27,8 +30,9 @@ class SmacSampler:
     """Suggests the configuration with the largest expected improvement under a random forest.
 
     Candidates are draws from the prior and what local searches from the best observations find. A share of the
-    suggestions is drawn from the prior. A running trial is taken to have the mean loss that the forest gives it, and
-    is an observation like others, so that the next one goes elsewhere.
+    suggestions is drawn from the prior. A running trial is an observation of the mean loss so far (constant liar): the
+    forest loses interest in its place. To believe what the forest predicts there would not do, as that is constant
+    between observations, and a promising place would stay as promising.
 
     Parameters
     ----------
@@ -71,43 +75,42 @@ class SmacSampler:
         history = self._history
         if self._never_twice and history.is_exhausted:
             raise NoMoreTrialError(f"all {history.size} configurations of the search space were tried")
-        if len(history) < STARTUP or not history.has_result or rng.random() < RANDOM_SHARE:
+        is_blind = len(history) < STARTUP or not history.has_result or not len(history.encoder)
+        if is_blind or rng.random() < RANDOM_SHARE:
             return history.fresh_draw(rng)
         targets = log_scaled(history.losses)
-        forest = self._forest(targets, rng)
-        candidates = self._candidates(self._acquisition(forest, float(targets.min())), targets, rng)
+        acquisition = self._acquisition(self._forest(targets, rng), float(targets.min()))
+        candidates = self._candidates(acquisition, targets, rng)
         return history.first_fresh(candidates, rng)
 
     def _forest(self, targets: Floats, rng: np.random.Generator) -> Forest:
-        rows, options = self._history.rows, self._history.options
-        running = self._history.running
-        if len(running):
-            lies = np.full(len(running), LIE(targets))
-            rows, targets = np.concatenate([rows, running]), np.concatenate([targets, lies])
-        return grow(rows, targets, options, rng, trees=TREES)
+        rows, running = self._history.rows, self._history.running
+        lies = np.full(len(running), targets.mean())
+        rows, targets = np.concatenate([rows, running]), np.concatenate([targets, lies])
+        return grow(rows, targets, self._history.options, rng, trees=TREES)
 
     def _acquisition(self, forest: Forest, best: float) -> Callable[[Floats], Floats]:
+        improvement = Acquisition("ei", best)
+
         def acquisition(rows: Floats) -> Floats:
             mean, variance = forest.predict(rows)
-            return log_expected_improvement(mean, np.sqrt(variance), best)
+            return improvement(mean, np.maximum(variance, LEAST_VARIANCE))
 
         return acquisition
 
-    def _candidates(
-        self, acquisition: Callable[[Floats], Floats], targets: Floats, rng: np.random.Generator
-    ) -> Floats:
+    def _candidates(self, acquisition: Callable[[Floats], Floats], targets: Floats, rng: np.random.Generator) -> Floats:
         """Return candidates, the best first."""
         history = self._history
         if history.size is not None and history.size <= LARGEST_LISTED:
             rows = history.all_rows()
-            return rows[_descending(acquisition(rows), rng)]
+            return np.asarray(rows[_descending(acquisition(rows), rng)])
         draws = history.draw(RANDOM_CANDIDATES, rng)
         scores = acquisition(draws)
         best = history.rows[np.argsort(targets, kind="stable")[:SEARCHES]]
         starts = np.concatenate([best, draws[_descending(scores, rng)[:SEARCHES]]])
         found, found_scores = self._neighbourhood.climb(starts, acquisition, STEPS, rng)
         rows = np.concatenate([found, draws])
-        return rows[_descending(np.concatenate([found_scores, scores]), rng)]
+        return np.asarray(rows[_descending(np.concatenate([found_scores, scores]), rng)])
 
 
 def log_scaled(losses: Floats) -> Floats:
@@ -119,14 +122,11 @@ def log_scaled(losses: Floats) -> Floats:
     """
     best, worst = losses.min(), losses.max()
     if worst <= best:
-        return np.zeros(len(losses))
+        return np.zeros_like(losses)
     scaled = (losses - best) / (worst - best)
-    return np.log(scaled + max(float(np.quantile(scaled, 0.05)), 1e-6))
+    return np.asarray(np.log(scaled + max(float(np.quantile(scaled, 0.05)), 1e-6)))
 
 
 def _descending(scores: Floats, rng: np.random.Generator) -> Any:
     """Order by score; a forest is flat in places, so ties are broken at random."""
     return np.lexsort((rng.random(len(scores)), -scores))
-
-
-LIE = lambda t: float(np.mean(t))

@@ -114,9 +114,9 @@ def best_splits(
     cut = np.zeros((len(categories), nodes), dtype=np.int64)
     gains[level.numeric], cut[level.numeric] = _numeric_gains(level)
     tables = {}
-    for column in np.flatnonzero(categories > 0):
-        tables[column] = table = _OptionTable(level, int(column), int(categories[column]) + 1)
-        gains[column], cut[column] = table.gains()
+    for number in np.flatnonzero(categories > 0).tolist():
+        tables[number] = table = _OptionTable(level, number, int(categories[number]) + 1)
+        gains[number], cut[number] = table.gains()
     allowed = _some_columns(gains, rng, column_share)
     column = np.argmax(np.where(allowed, gains, -np.inf), axis=0)
     best = gains[column, np.arange(nodes)]
@@ -132,7 +132,7 @@ def _some_columns(gains: Floats, rng: np.random.Generator, share: float) -> NDAr
     dividing = gains > -np.inf
     draws = np.where(dividing, rng.random(gains.shape), 2.0)
     count = np.ceil(share * dividing.sum(axis=0))
-    return np.argsort(np.argsort(draws, axis=0), axis=0) < count
+    return np.asarray(np.argsort(np.argsort(draws, axis=0), axis=0) < count)
 
 
 def _numeric_gains(level: Level) -> tuple[Floats, Integers]:
@@ -143,7 +143,7 @@ def _numeric_gains(level: Level) -> tuple[Floats, Integers]:
     centred = level.weights * (level.targets - level.mean[level.node])  # sums to 0 in a node
     left = np.cumsum(centred[level.order], axis=1)
     weight = np.cumsum(level.weights[level.order], axis=1)
-    before = np.concatenate([[0.0], np.cumsum(level.total)[:-1]])
+    before = np.cumsum(level.total) - level.total
     weight -= before[level.node]
     rest = level.total[level.node] - weight
     is_cut = np.zeros(values.shape, dtype=bool)
@@ -153,7 +153,7 @@ def _numeric_gains(level: Level) -> tuple[Floats, Integers]:
     np.divide(left**2, weight, out=gain, where=is_cut)
     gain[is_cut] += (left[is_cut] ** 2) / rest[is_cut]
     best = np.maximum.reduceat(gain, level.starts, axis=1)
-    first = np.where(gain == best[:, level.node], np.arange(gain.shape[1]), gain.shape[1])
+    first = np.where(gain == best[:, level.node], np.arange(len(level.node)), len(level.node))
     return best, np.minimum.reduceat(first, level.starts, axis=1)
 
 
@@ -192,7 +192,7 @@ class _OptionTable:
         self._node, self._option = node[order], pairs[order] % options
         self._starts = np.searchsorted(self._node, np.arange(self.nodes))
         self._left = np.cumsum(centred[order])
-        self._weight = np.cumsum(weight[order]) - np.concatenate([[0.0], np.cumsum(level.total)[:-1]])[self._node]
+        self._weight = np.cumsum(weight[order]) - (np.cumsum(level.total) - level.total)[self._node]
         self._rest = level.total[self._node] - self._weight
 
     def gains(self) -> tuple[Floats, Integers]:

@@ -80,6 +80,7 @@ BUILTINS = (
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("SMAC", "tuner", "smac_tuner.SMACTuner", "smac.SmacValidator"),
+    _builtin("MetisTuner", "tuner", "metis_tuner.MetisTuner", "metis.MetisValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
@@ -87,7 +88,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "Anneal": "tuner",
     "Evolution": "tuner",
     "NetworkMorphism": "tuner",
-    "MetisTuner": "tuner",
     "GPTuner": "tuner",
     "PBTTuner": "tuner",
     "DNGOTuner": "tuner",

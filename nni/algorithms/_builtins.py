@@ -81,6 +81,7 @@ BUILTINS = (
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("SMAC", "tuner", "smac_tuner.SMACTuner", "smac.SmacValidator"),
     _builtin("MetisTuner", "tuner", "metis_tuner.MetisTuner", "metis.MetisValidator"),
+    _builtin("DNGOTuner", "tuner", "dngo_tuner.DNGOTuner", "dngo.DngoValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
@@ -90,7 +91,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "NetworkMorphism": "tuner",
     "GPTuner": "tuner",
     "PBTTuner": "tuner",
-    "DNGOTuner": "tuner",
     "PPOTuner": "tuner",
     "Curvefitting": "assessor",
     "Hyperband": "advisor",

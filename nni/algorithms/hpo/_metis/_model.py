@@ -96,7 +96,7 @@ def information_gain(
 def surprises(process: GaussianProcess, points: Floats, values: Floats) -> tuple[Floats, Floats]:
     """Return how far each observation is from what the others predict there, and that in standard deviations.
 
-    Leave-one-out predictions in closed form (Rasmussen and Williams 2006, equations 5.10 to 5.12), the constant mean being
+    Leave-one-out predictions in closed form (Rasmussen and Williams 2006, equations 5.10 to 5.12), the constant mean
     estimated from the others too. Shape (n,) each.
 
     Parameters

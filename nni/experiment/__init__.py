@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nni.experiment.client import ApiError, NniClient, NoAnswerError
     from nni.experiment.data import BestTrial, TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
     from nni.experiment.experiment import Experiment
+    from nni.experiment.importance import ImportanceError, ParameterImportance, parameter_importance
     from nni.experiment.launch import LaunchError, ManagerCrashError
     from nni.experiment.stop import StopError
 
@@ -43,6 +44,7 @@ __all__ = [
     "Experiment",
     "ExperimentConfig",
     "FrameworkControllerConfig",
+    "ImportanceError",
     "KubeflowConfig",
     "LaunchError",
     "LocalConfig",
@@ -51,6 +53,7 @@ __all__ = [
     "NniClient",
     "NoAnswerError",
     "OpenpaiConfig",
+    "ParameterImportance",
     "RemoteConfig",
     "RemoteMachineConfig",
     "SharedStorageConfig",
@@ -60,6 +63,7 @@ __all__ = [
     "TrialJob",
     "TrialMetricData",
     "TrialResult",
+    "parameter_importance",
 ]
 
 _HOME = {
@@ -68,6 +72,7 @@ _HOME = {
     **dict.fromkeys(
         ("BestTrial", "TrialHyperParameters", "TrialJob", "TrialMetricData", "TrialResult"), "nni.experiment.data"
     ),
+    **dict.fromkeys(("ImportanceError", "ParameterImportance", "parameter_importance"), "nni.experiment.importance"),
     **dict.fromkeys(("LaunchError", "ManagerCrashError"), "nni.experiment.launch"),
     "StopError": "nni.experiment.stop",
 }

@@ -89,12 +89,12 @@ def test_options_that_are_no_numbers_are_refused():
 
 def test_dngo_beats_random():
     """Z-17."""
-    smart = [min(run(dngo(seed=seed, sample_size=200), branin, 50)) for seed in range(5)]
+    smart = [min(run(dngo(seed=seed, sample_size=200), branin, 45)) for seed in range(8)]
     random = []
-    for seed in range(5):
+    for seed in range(8):
         blind = HyperoptTuner("random_search", seed=seed)
         blind.update_search_space(BRANIN)
-        random.append(min(run(blind, branin, 50)))
+        random.append(min(run(blind, branin, 45)))
     assert np.median(smart) - 0.3979 < (np.median(random) - 0.3979) / 2
     assert stats.wilcoxon(smart, random, alternative="less").pvalue < 0.05
 

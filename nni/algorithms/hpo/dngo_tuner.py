@@ -12,7 +12,8 @@ class DNGOTuner(SamplerTuner):
     """Deep networks for global optimisation: Bayesian optimisation whose cost grows linearly with the trials.
 
     Takes ``choice`` among numbers, ``randint``, ``uniform``, ``quniform``, ``loguniform`` and ``qloguniform``
-    (HPO-080). Needs nothing beyond the core install. A trial that fails, or whose result is NaN, counts as bad as the worst.
+    (HPO-080). Needs nothing beyond the core install. A trial that fails, or whose result is NaN, counts as bad as the
+    worst.
 
     Parameters
     ----------

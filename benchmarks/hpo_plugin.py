@@ -1,7 +1,7 @@
 """Lets a side-by-side comparison of tuners, with an ask/tell interface of its own, run the tuners of this package.
 
-Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-tpe``, ``nni-random`` and
-``nni-smac``.
+Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-tpe``, ``nni-random``,
+``nni-smac``, ``nni-metis`` and ``nni-dngo``.
 """
 
 from __future__ import annotations
@@ -81,3 +81,18 @@ class Random(NniTuner):
 class Smac(NniTuner):
     name = "SMAC"
     types = ("choice", "randint", "uniform", "loguniform", "quniform")
+
+
+@register("nni-metis")
+class Metis(NniTuner):
+    """Refuses choices among texts, as documented."""
+
+    name = "MetisTuner"
+    types = ("choice", "randint", "uniform", "quniform")
+
+
+@register("nni-dngo")
+class Dngo(NniTuner):
+    """Refuses choices among texts, as documented."""
+
+    name = "DNGOTuner"

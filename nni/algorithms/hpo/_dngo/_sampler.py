@@ -17,6 +17,10 @@ from nni.search_space import SearchSpace
 
 PARENTS = 10  # best results around which a half of the candidates lies
 SPREADS = (0.2, 0.05, 0.01)  # of these candidates, in parts of a range
+LARGEST_ALPHA = 0.02
+"""Of the regression. Its basis was fitted to the very results that it explains, so that small weights explain them well,
+and the marginal likelihood makes too sure of them: weights have a prior deviation of 7 at least."""
+
 _LEAST_VARIANCE = 1e-20
 
 
@@ -95,7 +99,7 @@ class DngoSampler:
         return self._trained[1]
 
     def _regression(self, network: Network, points: Floats, targets: Floats) -> BayesianRegression:
-        regression = BayesianRegression(_basis(network, points), targets)
+        regression = BayesianRegression(_basis(network, points), targets, largest_alpha=LARGEST_ALPHA)
         running = self._history.points(self._history.running)
         if not len(running):
             return regression

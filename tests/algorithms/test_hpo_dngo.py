@@ -129,11 +129,13 @@ def test_suggestions_are_random_before_the_first_training():
 
 def test_results_since_the_training_count_too():
     one, other = (dngo(num_epochs_per_training=20) for _ in range(2))
-    data = [{"parameter": {"x": x, "y": 3.0}, "value": abs(x - 4)} for x in np.linspace(-5, 10, 20).tolist()]
-    for tuner in (one, other):
-        tuner.import_data(data)
-    other.import_data([{"parameter": {"x": 4.0, "y": 3.0}, "value": -500.0}])  # no training follows
-    assert one.generate_parameters(0) != other.generate_parameters(0)
+    blind = HyperoptTuner("random_search", seed=1)
+    blind.update_search_space(BRANIN)
+    data = [{"parameter": c, "value": branin(c)} for c in map(blind.generate_parameters, range(35))]
+    one.import_data(data[:20])
+    other.import_data(data)  # no training follows
+    suggested = [tuner.generate_multiple_parameters(list(range(4))) for tuner in (one, other)]
+    assert suggested[0] != suggested[1]
 
 
 def test_more_samples_find_more_improvement(monkeypatch):

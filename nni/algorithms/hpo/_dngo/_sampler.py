@@ -18,8 +18,8 @@ from nni.search_space import SearchSpace
 PARENTS = 10  # best results around which a half of the candidates lies
 SPREADS = (0.2, 0.05, 0.01)  # of these candidates, in parts of a range
 LARGEST_ALPHA = 0.02
-"""Of the regression. Its basis was fitted to the very results that it explains, so that small weights explain them well,
-and the marginal likelihood makes too sure of them: weights have a prior deviation of 7 at least."""
+"""Of the regression. Its basis was fitted to the very results that it explains: small weights explain them well, and the
+marginal likelihood makes too sure of them. Hence weights have a prior deviation of 7 at least."""
 
 _LEAST_VARIANCE = 1e-20
 

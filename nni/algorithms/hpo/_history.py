@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,7 @@ class History:
         self._losses: list[float] = []
         self._running: dict[Hashable, Floats] = {}
         self._tried: set[Hashable] = set()
+        self._satisfies: Callable[[Any], bool] | None = None
 
     def __len__(self) -> int:
         return len(self._losses)
@@ -76,6 +77,10 @@ class History:
         self._rows.append(self._row(configuration))
         self._losses.append(loss)
         self._tried.add(self._identity(configuration))
+
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Take for fresh only what satisfies a condition."""
+        self._satisfies = satisfies
 
     # -------------------------------------------------------------------------------------------- as arrays
 
@@ -131,8 +136,9 @@ class History:
         return self.size is not None and len(self._tried) >= self.size
 
     def is_fresh(self, configuration: Mapping[str, Any]) -> bool:
-        """Tell whether a configuration was not tried, imported or started yet."""
-        return self._identity(configuration) not in self._tried
+        """Tell whether a configuration was not tried, imported or started yet, and is allowed."""
+        allowed = self._satisfies is None or self._satisfies(configuration)
+        return allowed and self._identity(configuration) not in self._tried
 
     def fresh_draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Draw a configuration from the prior, something new if there is anything new to be had."""
@@ -143,7 +149,9 @@ class History:
             configuration = sample(self.space, rng)
         if self.size is not None and self.size <= _LARGEST_LISTED:
             left = [number for number in range(self.size) if number not in self._tried]
-            return nth_configuration(self.space, left[int(rng.integers(len(left)))])
+            for number in rng.permutation(left).tolist():
+                if self._satisfies is None or self._satisfies(nth_configuration(self.space, number)):
+                    return nth_configuration(self.space, number)
         return configuration
 
     def first_fresh(self, rows: Floats, rng: np.random.Generator) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ from nni.search_space import SearchSpace
 PARENTS = 10  # best results around which a half of the candidates lies
 SPREADS = (0.2, 0.05, 0.01)  # of these candidates, in parts of a range
 LARGEST_ALPHA = 0.02
-"""Of the regression. Its basis was fitted to the very results that it explains: small weights explain them well, and the
-marginal likelihood makes too sure of them. Hence weights have a prior deviation of 7 at least."""
+"""Of the regression. Its basis was fitted to the very results that it explains: small weights explain them well, and
+the marginal likelihood makes too sure of them. Hence weights have a prior deviation of 7 at least."""
 
 _LEAST_VARIANCE = 1e-20
 
@@ -60,6 +60,10 @@ class DngoSampler:
         self._history = NumericHistory(space)
         self._settings = settings
         self._trained: tuple[int, Network] | None = None
+
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Suggest only what satisfies a condition."""
+        self._history.constrain(satisfies)
 
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""

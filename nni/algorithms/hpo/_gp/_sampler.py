@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,9 @@ MOST_PAIRS = 1_000_000
 MOST_STARTS = 2500
 """Of improvements of candidates, times the number of observations."""
 
+POLISHING = math.log(1e-3)
+"""Log of the expected improvement, in deviations of the results, below which only the last digits are worked on."""
+
 _LEAST_CANDIDATES = 500
 _LEAST_STARTS = 3
 _LARGEST_LISTED = 2000  # finite spaces up to this size are searched in full
@@ -41,7 +44,14 @@ _INCUMBENTS = 10  # observations that mutants descend from
 
 @dataclass(frozen=True)
 class GpSettings:
-    """How a :class:`GpSampler` works; see :class:`~nni.algorithms.hpo.gp_tuner.GPTuner`."""
+    """How a :class:`GpSampler` works; see :class:`~nni.algorithms.hpo.gp_tuner.GPTuner`.
+
+    Attributes
+    ----------
+    margin
+        What every other suggestion adds to ``xi`` while no improvement beyond :data:`POLISHING` is to be expected
+        otherwise: one trial ahead, a millionth that is certain looks better than a large improvement that is not.
+    """
 
     utility: Utility = "ei"
     kappa: float = 5.0
@@ -49,7 +59,8 @@ class GpSettings:
     nu: float = 2.5
     least_noise: float = LEAST_NOISE
     startup: int = 10
-    effort: Effort = Effort()
+    margin: float = 0.0
+    effort: Effort = field(default_factory=Effort)
 
 
 class GpSampler:
@@ -77,6 +88,7 @@ class GpSampler:
         self._losses: list[float] = []
         self._running: dict[Hashable, Floats] = {}
         self._begun = 0
+        self._satisfies: Callable[[Any], bool] | None = None
         self._is_finite = not self.space.has_reals
         self._size = space_size(space)
         self._source = space
@@ -112,7 +124,7 @@ class GpSampler:
         return np.array(self._rows).reshape(len(self._rows), len(self.space))
 
     def _row(self, configuration: Mapping[str, Any]) -> Floats:
-        row = self.space.encode([dict(configuration)])[0]
+        row: Floats = self.space.encode([dict(configuration)])[0]
         if self._is_finite:
             self._tried.add(_key(row))
         return row
@@ -127,11 +139,15 @@ class GpSampler:
         NoMoreTrialError
             When every configuration of a finite space was tried or is running.
         """
-        if self._size is not None and len(self._tried) >= self._size:
-            raise NoMoreTrialError("every configuration of the search space has been tried")
+        self.end_if_exhausted()
         if not self.is_ready:
             return self._spread(rng)
         return self.from_model(rng, box)
+
+    def end_if_exhausted(self) -> None:
+        """Raise :class:`NoMoreTrialError` when every configuration of a finite space was tried or is running."""
+        if self._size is not None and len(self._tried) >= self._size:
+            raise NoMoreTrialError("every configuration of the search space has been tried")
 
     @property
     def is_ready(self) -> bool:
@@ -145,7 +161,9 @@ class GpSampler:
         block, index = divmod(self._begun, max(self.settings.startup, 2))
         hypercube = np.random.default_rng([len(self.space), block])
         n = max(self.settings.startup, 2)
-        strata = np.stack([hypercube.permutation(n) for _ in range(len(self.space))], axis=1) if len(self.space) else None
+        strata = (
+            np.stack([hypercube.permutation(n) for _ in range(len(self.space))], axis=1) if len(self.space) else None
+        )
         shift = rng.random(len(self.space))
         if strata is not None:
             row = self.space.scatter(((strata[index] + shift) / n)[None])
@@ -165,16 +183,21 @@ class GpSampler:
         """Return the configuration with the largest acquisition, in the whole space or in a box."""
         process, best = self.model()
         if box is None and self._arms.exist and self._begun % 2:
-            found = self._from_arm(process, rng)
-            if found is not None:
-                return found
+            of_arm = self._from_arm(process, rng)
+            if of_arm is not None:
+                return of_arm
         acquisition = self._acquisition(best)
         if self._is_finite and self._size is not None and self._size <= _LARGEST_LISTED:
             rows = self._untried()
+            if not len(rows):
+                raise NoMoreTrialError("every configuration that satisfies the constraints has been tried")
             return dict(self.space.decode(rows[int(np.argmax(acquisition(*process.predict(rows))))]))
         search = Search(self.space, process, acquisition, self._forbidden, box)
-        best_row = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
-        return self._fresh_draw(rng) if best_row is None else dict(self.space.decode(best_row[0]))
+        found = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
+        if found is not None and self.settings.margin and found[1] < POLISHING and self._begun % 2:
+            farther = Search(self.space, process, self._acquisition(best, self.settings.margin), self._forbidden, box)
+            found = farther.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
+        return self._fresh_draw(rng) if found is None else dict(self.space.decode(found[0]))
 
     def _from_arm(self, process: GaussianProcess, rng: np.random.Generator) -> dict[str, Any] | None:
         """Return what may improve a branch that is not the best one; see :mod:`._arms`."""
@@ -196,8 +219,8 @@ class GpSampler:
         found = search.best(self._incumbents(rows[inside], losses[inside]), self._effort(), rng)
         return None if found is None else dict(self.space.decode(found[0]))
 
-    def _acquisition(self, best: float) -> Acquisition:
-        return Acquisition(self.settings.utility, best, self.settings.kappa, self.settings.xi)
+    def _acquisition(self, best: float, margin: float = 0.0) -> Acquisition:
+        return Acquisition(self.settings.utility, best, self.settings.kappa, self.settings.xi + margin)
 
     def _effort(self) -> Effort:
         """Return the effort, less of it the more a prediction costs."""
@@ -209,7 +232,7 @@ class GpSampler:
 
     def _incumbents(self, rows: Floats, losses: Floats) -> Floats:
         order = np.argsort(losses, kind="stable")[:_INCUMBENTS]
-        return rows[order[np.isfinite(losses[order])]]
+        return np.asarray(rows[order[np.isfinite(losses[order])]])
 
     # ------------------------------------------------------------------------------------------ model
 
@@ -252,17 +275,24 @@ class GpSampler:
 
     # ------------------------------------------------------------------------------------------ repetitions
 
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Suggest only what satisfies a condition, as far as there is any."""
+        self._satisfies = satisfies
+
     def _forbidden(self, rows: Floats) -> np.ndarray:
-        if not self._is_finite:
-            return np.zeros(len(rows), dtype=bool)
-        return np.array([_key(row) in self._tried for row in rows], dtype=bool)
+        forbidden = np.zeros(len(rows), dtype=bool)
+        if self._is_finite:
+            forbidden = np.array([_key(row) in self._tried for row in rows], dtype=bool)
+        if self._satisfies is not None:
+            forbidden |= np.array([not self._satisfies(self.space.decode(row)) for row in rows], dtype=bool)
+        return forbidden
 
     def _untried(self) -> Floats:
         if self._size is None or self._size > 50 * _LARGEST_LISTED:
             return np.empty((0, len(self.space)))
         if self._listed is None:
             self._listed = self.space.encode([nth_configuration(self._source, i) for i in range(self._size)])
-        return self._listed[~self._forbidden(self._listed)]
+        return np.asarray(self._listed[~self._forbidden(self._listed)])
 
 
 def fit_size(n: int) -> int:
@@ -270,7 +300,7 @@ def fit_size(n: int) -> int:
     if n < 32:
         return n
     step = 2 ** (n.bit_length() - 5)
-    return n // step * step
+    return int(n // step * step)
 
 
 def representative(losses: Floats, most: int) -> np.ndarray:

@@ -52,6 +52,10 @@ class SmacSampler:
         self._neighbourhood = Neighbourhood(self._history)
         self._never_twice = never_twice
 
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Suggest only what satisfies a condition."""
+        self._history.constrain(satisfies)
+
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""
         self._history.start(key, configuration)

@@ -10,12 +10,14 @@ from typing import Any
 from hpo_bench import Choice, Float, Int, Tuner, register
 
 from nni.algorithms import registry
+from nni.search_space import TYPES
 
 
 class NniTuner(Tuner):
     """Runs a tuner by its name in a config; a dependent parameter goes into the branches that switch it on."""
 
     name: str
+    types: tuple[str, ...] = TYPES
 
     def __init__(self, space, seed: int):
         self._params = space.params
@@ -34,7 +36,9 @@ class NniTuner(Tuner):
         scale = "loguniform" if p.log else "uniform"
         if isinstance(p, Float):
             return {"_type": scale, "_value": [p.low, p.high]}
-        return {"_type": f"q{scale}", "_value": [p.low, p.high, 1]}
+        if f"q{scale}" in self.types:
+            return {"_type": f"q{scale}", "_value": [p.low, p.high, 1]}
+        return {"_type": scale, "_value": [max(p.low - 0.49, p.low / 2), p.high + 0.49]}  # rounded by what uses it
 
     def _children(self, parent: str, option: Any) -> dict[str, Any]:
         return {p.name: self._entry(p) for p in self._params if p.when and p.when[0] == parent and option in p.when[1]}
@@ -50,7 +54,7 @@ class NniTuner(Tuner):
                 flat[name] = value["_name"]
                 flat |= self._flat({key: item for key, item in value.items() if key != "_name"})
             else:
-                flat[name] = int(value) if name in self._integers else value
+                flat[name] = round(value) if name in self._integers else value
         return flat
 
     def tell(self, config: dict[str, Any], value: float) -> None:  # noqa: ARG002  (it is the one just asked for)
@@ -80,3 +84,24 @@ class Anneal(NniTuner):
 @register("nni-evolution")
 class Evolution(NniTuner):
     name = "Evolution"
+
+
+@register("nni-smac")
+class Smac(NniTuner):
+    name = "SMAC"
+    types = ("choice", "randint", "uniform", "loguniform", "quniform")
+
+
+@register("nni-metis")
+class Metis(NniTuner):
+    """Refuses choices among texts, as documented."""
+
+    name = "MetisTuner"
+    types = ("choice", "randint", "uniform", "quniform")
+
+
+@register("nni-dngo")
+class Dngo(NniTuner):
+    """Refuses choices among texts, as documented."""
+
+    name = "DNGOTuner"

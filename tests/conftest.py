@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# How long an example takes depends on what else the machine does.
+settings.register_profile("nni", deadline=None)
+settings.load_profile("nni")
 
 
 def pytest_configure(config: pytest.Config) -> None:

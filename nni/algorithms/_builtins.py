@@ -111,6 +111,9 @@ BUILTINS = (
         needs_search_space=False,
     ),
     _builtin("PPOTuner", "tuner", "ppo_tuner.PPOTuner", "ppo.PpoValidator", extra="ppo"),
+    _builtin("SMAC", "tuner", "smac_tuner.SMACTuner", "smac.SmacValidator"),
+    _builtin("MetisTuner", "tuner", "metis_tuner.MetisTuner", "metis.MetisValidator"),
+    _builtin("DNGOTuner", "tuner", "dngo_tuner.DNGOTuner", "dngo.DngoValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
     _builtin(
         "Curvefitting", "assessor", "curvefitting_assessor.CurvefittingAssessor", "curvefitting.CurvefittingValidator"
@@ -118,8 +121,5 @@ BUILTINS = (
 )
 
 DOCUMENTED_ONLY: Mapping[str, Kind] = {
-    "SMAC": "tuner",
-    "MetisTuner": "tuner",
     "GPTuner": "tuner",
-    "DNGOTuner": "tuner",
 }

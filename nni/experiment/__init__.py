@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nni.experiment.client import ApiError, NniClient, NoAnswerError
     from nni.experiment.data import BestTrial, TrialHyperParameters, TrialJob, TrialMetricData, TrialResult
     from nni.experiment.experiment import Experiment
+    from nni.experiment.importance import ImportanceError, ParameterImportance, parameter_importance
     from nni.experiment.launch import LaunchError, ManagerCrashError
     from nni.experiment.stop import StopError
     from nni.experiment.tune_result import TrialRecord, TuneResult
@@ -45,6 +46,7 @@ __all__ = [
     "Experiment",
     "ExperimentConfig",
     "FrameworkControllerConfig",
+    "ImportanceError",
     "KubeflowConfig",
     "LaunchError",
     "LocalConfig",
@@ -53,6 +55,7 @@ __all__ = [
     "NniClient",
     "NoAnswerError",
     "OpenpaiConfig",
+    "ParameterImportance",
     "RemoteConfig",
     "RemoteMachineConfig",
     "SharedStorageConfig",
@@ -64,6 +67,7 @@ __all__ = [
     "TrialRecord",
     "TrialResult",
     "TuneResult",
+    "parameter_importance",
     "tune",
 ]
 
@@ -73,6 +77,7 @@ _HOME = {
     **dict.fromkeys(
         ("BestTrial", "TrialHyperParameters", "TrialJob", "TrialMetricData", "TrialResult"), "nni.experiment.data"
     ),
+    **dict.fromkeys(("ImportanceError", "ParameterImportance", "parameter_importance"), "nni.experiment.importance"),
     **dict.fromkeys(("LaunchError", "ManagerCrashError"), "nni.experiment.launch"),
     "StopError": "nni.experiment.stop",
     **dict.fromkeys(("TrialRecord", "TuneResult"), "nni.experiment.tune_result"),

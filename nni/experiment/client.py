@@ -133,6 +133,10 @@ class NniClient:
         """Return the state of the experiment at a glance."""
         return cast("ExperimentSummary", self._json("GET", "/summary"))
 
+    def importance(self) -> dict[str, Any]:
+        """Return how much each parameter decided about the results."""
+        return cast("dict[str, Any]", self._json("GET", "/importance"))
+
     def profile(self) -> dict[str, Any]:
         """Return the experiment profile (REST 3.1)."""
         return cast("dict[str, Any]", self._json("GET", "/experiment"))

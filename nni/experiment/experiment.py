@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from nni.experiment.data import TrialJob, TrialMetricData, TrialResult
+    from nni.experiment.importance import ParameterImportance
 
 __all__ = ["Experiment"]
 
@@ -309,6 +310,12 @@ class Experiment:
         """Parameters, result and id of the best trial; None while no trial has a result."""
         found = self._results.best if self._results else self._require_client().summary()["best"]
         return None if found is None else BestTrial.from_row(found)
+
+    def parameter_importance(self) -> list[ParameterImportance]:
+        """Return how much each parameter decided about the results; see :func:`nni.experiment.parameter_importance`."""
+        from nni.experiment.importance import parameter_importance  # noqa: PLC0415 - numpy, needed only here
+
+        return parameter_importance(self)
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials."""

@@ -51,8 +51,7 @@ class Queries:
     @property
     def maximize(self) -> bool:
         """Whether larger results are better: what the tuner or advisor was told, else what it takes by default."""
-        algorithm = _algorithm(self.profile.config)
-        return bool((algorithm.get("classArgs") or {}).get("optimize_mode", "maximize") != "minimize")
+        return optimize_mode(self.profile.config) == "maximize"
 
     # Ours
 
@@ -73,7 +72,7 @@ class Queries:
             "maxExperimentDuration": None if duration is None else parse_duration(duration),
             "maxTrialNumber": config.get("maxTrialNumber"),
             "trialConcurrency": config.get("trialConcurrency"),
-            "optimizeMode": "maximize" if self.maximize else "minimize",
+            "optimizeMode": optimize_mode(config),
             "counts": {status.value: number for status, number in standing.counts.items() if number},
             "trials": profile.next_sequence,
             "best": self.best(),
@@ -92,6 +91,17 @@ class Queries:
         """Return the best succeeded trial."""
         found = self.reader.best(maximize=self.maximize)
         return self.describe(found) if found else None
+
+    def importance(self) -> dict[str, Any]:
+        """Return how much each parameter decided, the most important first, or why that cannot be told."""
+        from nni.experiment import importance  # noqa: PLC0415 - numpy, needed only here
+
+        mode = optimize_mode(self.profile.config)
+        try:
+            found = importance.parameter_importance(self.export(), mode)
+        except importance.ImportanceError as error:
+            return {"optimizeMode": mode, "items": [], "reason": str(error)}
+        return {"optimizeMode": mode, "items": [one._asdict() for one in found], "reason": None}
 
     def trials(
         self, statuses: list[TrialStatus] | None, order: str, limit: int, offset: int, after: int
@@ -214,6 +224,12 @@ def metric_record(identifier: str, metric: Metric) -> dict[str, Any]:
         "sequence": metric.sequence,
         "data": json.dumps(metric.value),
     }
+
+
+def optimize_mode(config: dict[str, Any]) -> str:
+    """Return whether an experiment's configuration wants larger or smaller results."""
+    is_minimized = (_algorithm(config).get("classArgs") or {}).get("optimize_mode", "maximize") == "minimize"
+    return "minimize" if is_minimized else "maximize"
 
 
 def _algorithm(config: dict[str, Any]) -> dict[str, Any]:

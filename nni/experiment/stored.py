@@ -70,6 +70,11 @@ class StoredExperiment:
         with _disk_faults(self.queries.directory):
             return cast("ExperimentSummary", self.queries.summary(standing))
 
+    def importance(self) -> dict[str, Any]:
+        """Return how much each parameter decided about the results."""
+        with _disk_faults(self.queries.directory):
+            return self.queries.importance()
+
     def profile(self) -> dict[str, Any]:
         """Return the experiment profile (REST 3.1)."""
         return self.queries.profile_2x()

@@ -46,6 +46,10 @@ def _add_reading(routes: APIRouter, experiment: ServedExperiment) -> None:
     async def summary() -> Response:
         return JsonResponse(experiment.summary())
 
+    @routes.get("/importance", summary="How much each parameter decided about the results")
+    def importance() -> Response:
+        return JsonResponse(experiment.queries.importance())
+
     @routes.get("/trials", summary="A page of trials")
     def trials(
         offset: Annotated[int, Query(ge=0)] = 0,

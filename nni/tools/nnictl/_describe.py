@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MEDIUM, _WIDE = 100, 120
 _LONGEST = 800
 _NAMED = 5
+_ACCIDENT = 0.05
 _NO_MORE = ("NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
 _FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
 
@@ -111,6 +112,21 @@ def best(trial: TrialRow) -> Table:
     values = trial["parameters"] if isinstance(trial["parameters"], dict) else {"Parameters": trial["parameters"]}
     for name, value in values.items():
         table.add_row(escape(str(name)), escape(value if isinstance(value, str) else json.dumps(value)))
+    return table
+
+
+def importance(items: list[dict[str, Any]]) -> Table:
+    """Return the table of ``experiment importance``; what may be an accident is said so."""
+    from rich.markup import escape
+
+    table = _output.table()
+    table.add_column("Parameter")
+    table.add_column("Importance", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for item in items:
+        bar = "█" * round(20 * item["importance"])
+        remark = "[dim]may be chance[/]" if item["chance"] > _ACCIDENT else ""
+        table.add_row(escape(item["name"]), f"{item['importance']:.1%}", f"{bar} {remark}".strip())
     return table
 
 

@@ -1,4 +1,4 @@
-"""``nnictl experiment …``: list, show, status, best, export, import."""
+"""``nnictl experiment …``: list, show, status, best, importance, export, import."""
 
 from __future__ import annotations
 
@@ -120,6 +120,22 @@ def best(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None
         _output.print_json(chosen)
     else:
         _output.console().print(_describe.best(found))
+
+
+@app.command("importance")
+def importance(experiment_id: ExperimentId = None, *, as_json: AsJson = False) -> None:
+    """Tell how much each parameter decided about the results (PED-ANOVA of the succeeded trials)."""
+    entry = _source.choose(experiment_id)
+    with _source.of(entry) as source:
+        found = source.importance()
+    if as_json:
+        _output.print_json(found)
+        return
+    if found["reason"]:
+        raise SelectionError(f"experiment {entry.id}: {found['reason']}")
+    from nni.tools.nnictl import _describe
+
+    _output.console().print(_describe.importance(found["items"]))
 
 
 @app.command("export")

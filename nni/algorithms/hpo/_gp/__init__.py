@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from nni.algorithms.hpo._gp._acquisition import Acquisition, Utility
 from nni.algorithms.hpo._gp._kernel import Feature, Kernel
+from nni.algorithms.hpo._gp._optimise import Effort, Search
 from nni.algorithms.hpo._gp._process import GaussianProcess, Hyperparameters
+from nni.algorithms.hpo._gp._sampler import GpSampler, GpSettings
+from nni.algorithms.hpo._gp._space import Box, UnitSpace
+from nni.algorithms.hpo._gp._warp import warp
 
-__all__ = ["Feature", "GaussianProcess", "Hyperparameters", "Kernel"]
+__all__ = [
+    "Acquisition",
+    "Box",
+    "Effort",
+    "Feature",
+    "GaussianProcess",
+    "GpSampler",
+    "GpSettings",
+    "Hyperparameters",
+    "Kernel",
+    "Search",
+    "UnitSpace",
+    "Utility",
+    "warp",
+]

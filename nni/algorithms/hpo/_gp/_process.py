@@ -193,6 +193,12 @@ class GaussianProcess:
         self._settle()
         return self
 
+    def revalue(self, values: Floats) -> GaussianProcess:
+        """Take other observations at the same rows."""
+        self._values = values
+        self._settle()
+        return self
+
     def _settle(self) -> None:
         ones = self._solve(np.ones(len(self._values)))
         self.mean = float(ones @ self._values) / float(ones.sum())

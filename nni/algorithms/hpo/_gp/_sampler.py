@@ -1,0 +1,253 @@
+"""Bayesian optimisation: what to try next, by a Gaussian process of all that was seen."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nni.algorithms.hpo._gp._acquisition import Acquisition, Utility
+from nni.algorithms.hpo._gp._kernel import Kernel
+from nni.algorithms.hpo._gp._matern import Floats
+from nni.algorithms.hpo._gp._optimise import Effort, Search
+from nni.algorithms.hpo._gp._process import GaussianProcess
+from nni.algorithms.hpo._gp._space import Box, UnitSpace
+from nni.algorithms.hpo._gp._warp import warp
+from nni.common.errors import NoMoreTrialError
+from nni.search_space import SearchSpace, nth_configuration, space_size
+
+MOST_FITTED = 300
+"""Observations that hyperparameters are fitted to; of more, the best and a part of the others."""
+
+MOST_MODELLED = 1000
+"""Observations that predictions are made from."""
+
+_LARGEST_LISTED = 2000  # finite spaces up to this size are searched in full
+_INCUMBENTS = 10  # observations that mutants descend from
+
+
+@dataclass(frozen=True)
+class GpSettings:
+    """How a :class:`GpSampler` works; see :class:`~nni.algorithms.hpo.gp_tuner.GPTuner`."""
+
+    utility: Utility = "ei"
+    kappa: float = 5.0
+    xi: float = 0.0
+    nu: float = 2.5
+    noise: float | None = None
+    startup: int = 10
+    effort: Effort = Effort()
+
+
+class GpSampler:
+    """Suggests the configuration with the largest acquisition.
+
+    A running trial counts as if it had given what the model expects of it ("kriging believer", Ginsbourger et al.
+    2010). Hyperparameters are fitted to the first m observations, where m follows from the number n of them (every one at
+    first, a few per cent more each time later), from the same start each time: they depend on nothing but the
+    observations, so that a run that was interrupted goes on as if it had not been.
+
+    Parameters
+    ----------
+    space
+        The space.
+    settings
+        How to work.
+    """
+
+    def __init__(self, space: SearchSpace, settings: GpSettings | None = None) -> None:
+        self.space = UnitSpace(space)
+        self.settings = settings or GpSettings()
+        self._kernel = Kernel.of(self.space.encoder, self.settings.nu)
+        self._rows: list[Floats] = []
+        self._losses: list[float] = []
+        self._running: dict[Hashable, Floats] = {}
+        self._begun = 0
+        self._is_finite = not self.space.has_reals
+        self._size = space_size(space)
+        self._source = space
+        self._tried: set[bytes] = set()
+        self._listed: Floats | None = None
+        self._fitted: tuple[int, GaussianProcess] | None = None
+        self._conditioned: tuple[int, GaussianProcess] | None = None
+
+    # ------------------------------------------------------------------------------------------ what is known
+
+    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
+        """Note that a trial is running."""
+        self._running[key] = self._row(configuration)
+        self._begun += 1
+
+    def stop(self, key: Hashable) -> None:
+        """Note that a trial is no longer running."""
+        self._running.pop(key, None)
+
+    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
+        """Learn from a result; NaN or infinity is that of a failure."""
+        self._rows.append(self._row(configuration))
+        self._losses.append(math.inf if math.isnan(loss) else loss)
+
+    @property
+    def losses(self) -> Floats:
+        """All losses, oldest first."""
+        return np.array(self._losses)
+
+    @property
+    def rows(self) -> Floats:
+        """The configurations of :attr:`losses`, shape (n, d)."""
+        return np.array(self._rows).reshape(len(self._rows), len(self.space))
+
+    def _row(self, configuration: Mapping[str, Any]) -> Floats:
+        row = self.space.encode([dict(configuration)])[0]
+        if self._is_finite:
+            self._tried.add(_key(row))
+        return row
+
+    # ------------------------------------------------------------------------------------------ suggestions
+
+    def suggest(self, rng: np.random.Generator, box: Box | None = None) -> dict[str, Any]:
+        """Return a configuration.
+
+        Raises
+        ------
+        NoMoreTrialError
+            When every configuration of a finite space was tried or is running.
+        """
+        if self._size is not None and len(self._tried) >= self._size:
+            raise NoMoreTrialError("every configuration of the search space has been tried")
+        if not self.is_ready:
+            return self._spread(rng)
+        return self.from_model(rng, box)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are enough observations for a model."""
+        return sum(map(math.isfinite, self._losses)) >= min(self.settings.startup, 2 + self.settings.startup // 2) and (
+            len(self._losses) >= self.settings.startup
+        )
+
+    def _spread(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the next point of Latin hypercubes (McKay et al. 1979), something new if need be."""
+        block, index = divmod(self._begun, max(self.settings.startup, 2))
+        hypercube = np.random.default_rng([len(self.space), block])
+        n = max(self.settings.startup, 2)
+        strata = np.stack([hypercube.permutation(n) for _ in range(len(self.space))], axis=1) if len(self.space) else None
+        shift = rng.random(len(self.space))
+        if strata is not None:
+            row = self.space.scatter(((strata[index] + shift) / n)[None])
+            if not self._forbidden(row)[0]:
+                return dict(self.space.decode(row[0]))
+        return self._fresh_draw(rng)
+
+    def _fresh_draw(self, rng: np.random.Generator) -> dict[str, Any]:
+        rows = self.space.sample(200, rng)
+        fresh = np.flatnonzero(~self._forbidden(rows))
+        if len(fresh):
+            return dict(self.space.decode(rows[fresh[0]]))
+        listed = self._untried()
+        return dict(self.space.decode(listed[int(rng.integers(len(listed)))] if len(listed) else rows[0]))
+
+    def from_model(self, rng: np.random.Generator, box: Box | None = None) -> dict[str, Any]:
+        """Return the configuration with the largest acquisition, in the whole space or in a box."""
+        process, best = self.model()
+        settings = self.settings
+        acquisition = Acquisition(settings.utility, best, settings.kappa, settings.xi)
+        if self._is_finite and self._size is not None and self._size <= _LARGEST_LISTED:
+            rows = self._untried()
+            scores = acquisition(*process.predict(rows))
+            return dict(self.space.decode(rows[int(np.argmax(scores))]))
+        search = Search(self.space, process, acquisition, self._forbidden, box)
+        found = search.best(self._incumbents(), self._effort(), rng)
+        return self._fresh_draw(rng) if found is None else dict(self.space.decode(found[0]))
+
+    def _effort(self) -> Effort:
+        """Return the effort, less of it the more a prediction costs."""
+        effort, n = self.settings.effort, len(self._losses) + len(self._running)
+        if n <= 200:
+            return effort
+        share = 200 / min(n, MOST_MODELLED)
+        return Effort(int(effort.draws * share), int(effort.mutants * share), max(3, int(effort.starts * share)))
+
+    def _incumbents(self) -> Floats:
+        losses = self.losses
+        order = np.argsort(losses, kind="stable")[:_INCUMBENTS]
+        return self.rows[order[np.isfinite(losses[order])]]
+
+    # ------------------------------------------------------------------------------------------ model
+
+    def model(self) -> tuple[GaussianProcess, float]:
+        """Return the process of all observations and running trials, and the (warped) loss to improve on."""
+        process = self._of_observations()
+        best = float(process.smoothed().min())
+        if self._running:
+            pending = np.array(list(self._running.values()))
+            process = copy.copy(process).extend(pending, process.predict_mean(pending))
+        return process, best
+
+    def _of_observations(self) -> GaussianProcess:
+        n = len(self._losses)
+        if self._conditioned is not None and self._conditioned[0] == n:
+            return self._conditioned[1]
+        fitted_to = fit_size(n)
+        warped = warp(self.losses)
+        if self._fitted is None or self._fitted[0] != fitted_to:
+            process = self._fit(fitted_to)
+            self._conditioned = None
+        else:
+            process = self._fitted[1]
+        if self._conditioned is not None and n <= MOST_MODELLED:
+            known, process = self._conditioned
+            process = process.extend(self.rows[known:], warped[known:]).revalue(warped)
+        else:
+            which = representative(self.losses, MOST_MODELLED)
+            process = copy.copy(process).condition(self.rows[which], warped[which])
+        self._conditioned = (n, process)
+        return process
+
+    def _fit(self, count: int) -> GaussianProcess:
+        losses, rows = self.losses[:count], self.rows[:count]
+        which = representative(losses, MOST_FITTED)
+        process = GaussianProcess(self._kernel, self.settings.noise)
+        process.fit(rows[which], warp(losses)[which])
+        self._fitted = (count, process)
+        return process
+
+    # ------------------------------------------------------------------------------------------ repetitions
+
+    def _forbidden(self, rows: Floats) -> np.ndarray:
+        if not self._is_finite:
+            return np.zeros(len(rows), dtype=bool)
+        return np.array([_key(row) in self._tried for row in rows], dtype=bool)
+
+    def _untried(self) -> Floats:
+        if self._size is None or self._size > 50 * _LARGEST_LISTED:
+            return np.empty((0, len(self.space)))
+        if self._listed is None:
+            self._listed = self.space.encode([nth_configuration(self._source, i) for i in range(self._size)])
+        return self._listed[~self._forbidden(self._listed)]
+
+
+def fit_size(n: int) -> int:
+    """Return how many of n observations hyperparameters are fitted to: all up to 32, later in steps of 3 to 6 %."""
+    if n < 32:
+        return n
+    step = 2 ** (n.bit_length() - 5)
+    return n // step * step
+
+
+def representative(losses: Floats, most: int) -> np.ndarray:
+    """Return indices, ascending, of at most so many observations: the better half of them the best, the rest spread out."""
+    if len(losses) <= most:
+        return np.arange(len(losses))
+    order = np.argsort(losses, kind="stable")
+    best, rest = order[: most // 2], np.sort(order[most // 2 :])
+    spread = rest[np.linspace(0, len(rest) - 1, most - len(best)).astype(int)]
+    return np.sort(np.concatenate([best, spread]))
+
+
+def _key(row: Floats) -> bytes:
+    return bytes((np.round(np.where(np.isnan(row), -1.0, row), 9) + 0.0).tobytes())

@@ -288,6 +288,7 @@ class Kernel:
             mean[self._s[column]] = math.log(0.3)
             for option, kernel in options.items():
                 start = self._v[column, option]
+                deviation[start] = 2.0  # a branch may matter much more than another
                 below = slice(start + 1, start + 1 + kernel.size)
                 mean[below], deviation[below] = kernel.prior(len(self.features))
         return mean, deviation

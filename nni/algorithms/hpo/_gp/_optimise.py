@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,8 @@ class Search:
         Tells which rows, shape (n, d), must not be suggested.
     box
         Bounds to search in, or None for the whole space.
+    fixed
+        Coordinates of columns that draws must have.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Search:
         acquisition: Acquisition,
         forbidden: Callable[[Floats], np.ndarray],
         box: Box | None = None,
+        fixed: Mapping[int, float] | None = None,
     ) -> None:
         self._space = space
         self._process = process
         self._acquisition = acquisition
         self._forbidden = forbidden
         self._box = box
+        self._fixed = fixed
 
     def best(self, incumbents: Floats, effort: Effort, rng: np.random.Generator) -> tuple[Floats, float] | None:
         """Return the best row that was found, shape (d,), and its acquisition; None if all are forbidden.
@@ -92,7 +96,7 @@ class Search:
     # ------------------------------------------------------------------------------------------ candidates
 
     def _candidates(self, incumbents: Floats, effort: Effort, rng: np.random.Generator) -> Floats:
-        blocks = [self._space.sample(effort.draws, rng, self._box)]
+        blocks = [self._space.sample(effort.draws, rng, self._box, self._fixed)]
         if len(incumbents) and effort.mutants:
             blocks.append(self._mutants(incumbents, effort.mutants, rng))
         return np.concatenate(blocks)

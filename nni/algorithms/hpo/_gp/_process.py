@@ -111,7 +111,8 @@ class GaussianProcess:
 
     def _prior(self) -> tuple[Floats, Floats]:
         mean, deviation = self.kernel.prior()
-        own = [_SCALE_PRIOR] if self._fixed_noise is not None else [_SCALE_PRIOR, _NOISE_PRIOR]
+        scale = _SCALE_PRIOR if not self.kernel.branches else (0.0, 0.3)  # branches have amplitudes of their own
+        own = [scale] if self._fixed_noise is not None else [scale, _NOISE_PRIOR]
         return (np.append(mean, [m for m, _ in own]), np.append(deviation, [d for _, d in own]))
 
     def _unpack(self, theta: Floats) -> Hyperparameters:

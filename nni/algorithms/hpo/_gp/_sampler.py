@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nni.algorithms.hpo._gp._acquisition import Acquisition, Utility
+from nni.algorithms.hpo._gp._arms import Arms, in_arm
 from nni.algorithms.hpo._gp._kernel import Kernel
 from nni.algorithms.hpo._gp._matern import Floats
 from nni.algorithms.hpo._gp._optimise import Effort, Search
@@ -63,6 +64,7 @@ class GpSampler:
         self.space = UnitSpace(space)
         self.settings = settings or GpSettings()
         self._kernel = Kernel.of(self.space.encoder, self.settings.nu)
+        self._arms = Arms(self.space)
         self._rows: list[Floats] = []
         self._losses: list[float] = []
         self._running: dict[Hashable, Floats] = {}
@@ -154,15 +156,40 @@ class GpSampler:
     def from_model(self, rng: np.random.Generator, box: Box | None = None) -> dict[str, Any]:
         """Return the configuration with the largest acquisition, in the whole space or in a box."""
         process, best = self.model()
-        settings = self.settings
-        acquisition = Acquisition(settings.utility, best, settings.kappa, settings.xi)
+        if box is None and self._arms.exist and self._begun % 2:
+            found = self._from_arm(process, rng)
+            if found is not None:
+                return found
+        acquisition = self._acquisition(best)
         if self._is_finite and self._size is not None and self._size <= _LARGEST_LISTED:
             rows = self._untried()
-            scores = acquisition(*process.predict(rows))
-            return dict(self.space.decode(rows[int(np.argmax(scores))]))
+            return dict(self.space.decode(rows[int(np.argmax(acquisition(*process.predict(rows))))]))
         search = Search(self.space, process, acquisition, self._forbidden, box)
-        found = search.best(self._incumbents(), self._effort(), rng)
-        return self._fresh_draw(rng) if found is None else dict(self.space.decode(found[0]))
+        best_row = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
+        return self._fresh_draw(rng) if best_row is None else dict(self.space.decode(best_row[0]))
+
+    def _from_arm(self, process: GaussianProcess, rng: np.random.Generator) -> dict[str, Any] | None:
+        """Return what may improve a branch that is not the best one; see :mod:`._arms`."""
+        running = np.array(list(self._running.values())).reshape(len(self._running), len(self.space))
+        rows = np.concatenate([self.rows, running])
+        losses = np.append(self.losses, np.full(len(running), math.inf))
+        arm = self._arms.choose(process, rows, losses, self._begun // 2, rng)
+        if arm is None:
+            return None
+        inside = in_arm(rows, arm)
+        best = process.predict_mean(rows[inside]).min() if inside.any() else 0.0
+        search = Search(
+            self.space,
+            process,
+            self._acquisition(float(best)),
+            lambda found: self._forbidden(found) | ~in_arm(found, arm),
+            fixed=arm,
+        )
+        found = search.best(self._incumbents(rows[inside], losses[inside]), self._effort(), rng)
+        return None if found is None else dict(self.space.decode(found[0]))
+
+    def _acquisition(self, best: float) -> Acquisition:
+        return Acquisition(self.settings.utility, best, self.settings.kappa, self.settings.xi)
 
     def _effort(self) -> Effort:
         """Return the effort, less of it the more a prediction costs."""
@@ -172,10 +199,9 @@ class GpSampler:
         share = 200 / min(n, MOST_MODELLED)
         return Effort(int(effort.draws * share), int(effort.mutants * share), max(3, int(effort.starts * share)))
 
-    def _incumbents(self) -> Floats:
-        losses = self.losses
+    def _incumbents(self, rows: Floats, losses: Floats) -> Floats:
         order = np.argsort(losses, kind="stable")[:_INCUMBENTS]
-        return self.rows[order[np.isfinite(losses[order])]]
+        return rows[order[np.isfinite(losses[order])]]
 
     # ------------------------------------------------------------------------------------------ model
 
@@ -193,7 +219,7 @@ class GpSampler:
         if self._conditioned is not None and self._conditioned[0] == n:
             return self._conditioned[1]
         fitted_to = fit_size(n)
-        warped = warp(self.losses)
+        warped = warp(self.losses, self.rows)
         if self._fitted is None or self._fitted[0] != fitted_to:
             process = self._fit(fitted_to)
             self._conditioned = None
@@ -212,7 +238,7 @@ class GpSampler:
         losses, rows = self.losses[:count], self.rows[:count]
         which = representative(losses, MOST_FITTED)
         process = GaussianProcess(self._kernel, self.settings.noise)
-        process.fit(rows[which], warp(losses)[which])
+        process.fit(rows[which], warp(losses, rows)[which])
         self._fitted = (count, process)
         return process
 

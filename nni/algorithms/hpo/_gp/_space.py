@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,16 +88,23 @@ class UnitSpace:
         snapped = to_unit(self.encoder, self.encoder.snap(from_unit(self.encoder, rows)))
         return np.where(self.reals & ~np.isnan(snapped), rows, snapped)  # as they are: rounding errors are no steps
 
-    def scatter(self, uniform: Floats) -> Floats:
-        """Turn points of the unit cube, shape (n, d), into rows that are distributed like the prior."""
+    def scatter(self, uniform: Floats, fixed: Mapping[int, float] | None = None) -> Floats:
+        """Turn points of the unit cube, shape (n, d), into rows that are distributed like the prior.
+
+        Columns that are ``fixed`` get their given coordinate.
+        """
         rows = uniform.copy()
         rows[:, self._choice_columns] = np.floor(rows[:, self._choice_columns] * self._options)
+        for column, value in (fixed or {}).items():
+            rows[:, column] = value
         return self.snap(rows)
 
-    def sample(self, n: int, rng: np.random.Generator, box: Box | None = None) -> Floats:
+    def sample(
+        self, n: int, rng: np.random.Generator, box: Box | None = None, fixed: Mapping[int, float] | None = None
+    ) -> Floats:
         """Draw rows from the prior, or from a box."""
         if box is None:
-            return self.scatter(rng.random((n, len(self))))
+            return self.scatter(rng.random((n, len(self))), fixed)
         centre = self.filled(box.centre[None], rng)
         offset = rng.uniform(-1, 1, (n, len(self))) * box.radius
         # Not all dimensions at once: in many of them, corners of a box are all that is drawn (Regis and Shoemaker 2013).

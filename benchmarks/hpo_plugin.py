@@ -1,6 +1,6 @@
 """Lets a side-by-side comparison of tuners, with an ask/tell interface of its own, run the tuners of this package.
 
-Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-tpe`` and ``nni-random``.
+Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-auto``, ``nni-gp``, ``nni-tpe`` and ``nni-random``.
 """
 
 from __future__ import annotations
@@ -60,6 +60,18 @@ class NniTuner(Tuner):
 
     def observe(self, config: dict[str, Any], value: float) -> None:
         self._tuner.import_data([{"parameter": config, "value": value}])
+
+
+@register("nni-auto")
+class Auto(NniTuner):
+    name = "Auto"
+
+
+@register("nni-gp")
+class Gp(NniTuner):
+    """Refuses choices among texts, as documented."""
+
+    name = "GPTuner"
 
 
 @register("nni-tpe")

@@ -61,6 +61,7 @@ def _builtin(name: str, kind: Kind, class_path: str, validator: str, **more: Any
 _MAXIMIZE = {"optimize_mode": "maximize"}
 
 BUILTINS = (
+    _builtin("Auto", "tuner", "auto_tuner.AutoTuner", "auto.AutoValidator"),
     _builtin(
         "TPE",
         "tuner",
@@ -79,6 +80,7 @@ BUILTINS = (
     ),
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
+    _builtin("GPTuner", "tuner", "gp_tuner.GPTuner", "gp.GpValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 
@@ -88,7 +90,6 @@ DOCUMENTED_ONLY: Mapping[str, Kind] = {
     "SMAC": "tuner",
     "NetworkMorphism": "tuner",
     "MetisTuner": "tuner",
-    "GPTuner": "tuner",
     "PBTTuner": "tuner",
     "DNGOTuner": "tuner",
     "PPOTuner": "tuner",

@@ -13,7 +13,7 @@ from nni.algorithms.hpo._gp._kernel import Embedded, Kernel
 from nni.algorithms.hpo._gp._matern import HALF_LOG_2PI, Floats, log_normal_density
 
 LEAST_NOISE = 1e-7
-"""Of the variance of standardised observations; keeps the matrix invertible."""
+"""As a share of the variance of standardised observations."""
 
 _NOISE_PRIOR = (-9.0, 3.0)  # logarithm of the noise variance: most objectives have little of it
 _SCALE_PRIOR = (0.0, 1.0)  # logarithm of the amplitude of standardised observations
@@ -51,6 +51,8 @@ class GaussianProcess:
         The covariance.
     noise
         Variance of the noise; None to estimate it.
+    least_noise
+        What is added to it in any case; keeps the matrix invertible.
 
     Attributes
     ----------
@@ -71,9 +73,10 @@ class GaussianProcess:
     C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", 2006: Alg. 2.1, Eq. 5.8, 5.9.
     """
 
-    def __init__(self, kernel: Kernel, noise: float | None = None) -> None:
+    def __init__(self, kernel: Kernel, noise: float | None = None, least_noise: float = LEAST_NOISE) -> None:
         self.kernel = kernel
         self._fixed_noise = noise
+        self._least_noise = least_noise
         mean, _ = self._prior()
         self.hyperparameters = self._unpack(mean)
         self._rows: Embedded | None = None
@@ -118,12 +121,12 @@ class GaussianProcess:
     def _unpack(self, theta: Floats) -> Hyperparameters:
         size = self.kernel.size
         noise = self._fixed_noise if self._fixed_noise is not None else math.exp(theta[size + 1])
-        return Hyperparameters(theta[:size], math.exp(theta[size]), noise + LEAST_NOISE)
+        return Hyperparameters(theta[:size], math.exp(theta[size]), noise + self._least_noise)
 
     def _pack(self) -> Floats:
         own = [math.log(self.hyperparameters.scale)]
         if self._fixed_noise is None:
-            own.append(math.log(max(self.hyperparameters.noise - LEAST_NOISE, 1e-30)))
+            own.append(math.log(max(self.hyperparameters.noise - self._least_noise, 1e-30)))
         return np.append(self.hyperparameters.kernel, own)
 
     def _negative_log_posterior(self, theta: Floats, rows: Embedded, values: Floats) -> tuple[float, Floats]:
@@ -147,7 +150,7 @@ class GaussianProcess:
         gradient[:size] = parameters.scale * self.kernel.by_theta(parameters.kernel, rows, tape, outer)
         gradient[size] = parameters.scale * float((outer * correlation).sum())
         if self._fixed_noise is None:
-            gradient[size + 1] = float(np.trace(outer)) * (parameters.noise - LEAST_NOISE)
+            gradient[size + 1] = float(np.trace(outer)) * (parameters.noise - self._least_noise)
         mean, deviation = self._prior()
         density, slope = log_normal_density(theta, mean, deviation)
         return -(likelihood + density), -(gradient + slope)

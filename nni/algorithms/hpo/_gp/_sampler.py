@@ -15,7 +15,7 @@ from nni.algorithms.hpo._gp._arms import Arms, in_arm
 from nni.algorithms.hpo._gp._kernel import Kernel
 from nni.algorithms.hpo._gp._matern import Floats
 from nni.algorithms.hpo._gp._optimise import Effort, Search
-from nni.algorithms.hpo._gp._process import GaussianProcess
+from nni.algorithms.hpo._gp._process import LEAST_NOISE, GaussianProcess
 from nni.algorithms.hpo._gp._space import Box, UnitSpace
 from nni.algorithms.hpo._gp._warp import warp
 from nni.common.errors import NoMoreTrialError
@@ -27,6 +27,14 @@ MOST_FITTED = 300
 MOST_MODELLED = 1000
 """Observations that predictions are made from."""
 
+MOST_PAIRS = 1_000_000
+"""Of a candidate and an observation: bounds the time that a suggestion takes, whatever the settings ask for."""
+
+MOST_STARTS = 2500
+"""Of improvements of candidates, times the number of observations."""
+
+_LEAST_CANDIDATES = 500
+_LEAST_STARTS = 3
 _LARGEST_LISTED = 2000  # finite spaces up to this size are searched in full
 _INCUMBENTS = 10  # observations that mutants descend from
 
@@ -39,7 +47,7 @@ class GpSettings:
     kappa: float = 5.0
     xi: float = 0.0
     nu: float = 2.5
-    noise: float | None = None
+    least_noise: float = LEAST_NOISE
     startup: int = 10
     effort: Effort = Effort()
 
@@ -193,11 +201,11 @@ class GpSampler:
 
     def _effort(self) -> Effort:
         """Return the effort, less of it the more a prediction costs."""
-        effort, n = self.settings.effort, len(self._losses) + len(self._running)
-        if n <= 200:
-            return effort
-        share = 200 / min(n, MOST_MODELLED)
-        return Effort(int(effort.draws * share), int(effort.mutants * share), max(3, int(effort.starts * share)))
+        effort, n = self.settings.effort, max(len(self._losses) + len(self._running), 1)
+        total = effort.draws + effort.mutants
+        share = min(1.0, max(_LEAST_CANDIDATES, MOST_PAIRS / n) / total)
+        starts = min(effort.starts, max(_LEAST_STARTS, MOST_STARTS // n))
+        return Effort(round(effort.draws * share), round(effort.mutants * share), starts)
 
     def _incumbents(self, rows: Floats, losses: Floats) -> Floats:
         order = np.argsort(losses, kind="stable")[:_INCUMBENTS]
@@ -237,7 +245,7 @@ class GpSampler:
     def _fit(self, count: int) -> GaussianProcess:
         losses, rows = self.losses[:count], self.rows[:count]
         which = representative(losses, MOST_FITTED)
-        process = GaussianProcess(self._kernel, self.settings.noise)
+        process = GaussianProcess(self._kernel, least_noise=self.settings.least_noise)
         process.fit(rows[which], warp(losses, rows)[which])
         self._fitted = (count, process)
         return process

@@ -81,6 +81,7 @@ BUILTINS = (
     _builtin("GridSearch", "tuner", "gridsearch_tuner.GridSearchTuner", "enumeration.GridSearchValidator"),
     _builtin("BatchTuner", "tuner", "batch_tuner.BatchTuner", "enumeration.BatchValidator"),
     _builtin("GPTuner", "tuner", "gp_tuner.GPTuner", "gp.GpValidator"),
+    _builtin("CMAES", "tuner", "cmaes_tuner.CMAES", "cmaes.CmaesValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
 )
 

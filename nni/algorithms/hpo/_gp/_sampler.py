@@ -33,6 +33,9 @@ MOST_PAIRS = 1_000_000
 MOST_STARTS = 2500
 """Of improvements of candidates, times the number of observations."""
 
+POLISHING = math.log(1e-3)
+"""Log of the expected improvement, in deviations of the results, below which only the last digits are worked on."""
+
 _LEAST_CANDIDATES = 500
 _LEAST_STARTS = 3
 _LARGEST_LISTED = 2000  # finite spaces up to this size are searched in full
@@ -41,7 +44,14 @@ _INCUMBENTS = 10  # observations that mutants descend from
 
 @dataclass(frozen=True)
 class GpSettings:
-    """How a :class:`GpSampler` works; see :class:`~nni.algorithms.hpo.gp_tuner.GPTuner`."""
+    """How a :class:`GpSampler` works; see :class:`~nni.algorithms.hpo.gp_tuner.GPTuner`.
+
+    Attributes
+    ----------
+    margin
+        What every other suggestion adds to ``xi`` while no improvement beyond :data:`POLISHING` is to be expected
+        otherwise: one trial ahead, a millionth that is certain looks better than a large improvement that is not.
+    """
 
     utility: Utility = "ei"
     kappa: float = 5.0
@@ -49,6 +59,7 @@ class GpSettings:
     nu: float = 2.5
     least_noise: float = LEAST_NOISE
     startup: int = 10
+    margin: float = 0.0
     effort: Effort = Effort()
 
 
@@ -127,11 +138,15 @@ class GpSampler:
         NoMoreTrialError
             When every configuration of a finite space was tried or is running.
         """
-        if self._size is not None and len(self._tried) >= self._size:
-            raise NoMoreTrialError("every configuration of the search space has been tried")
+        self.end_if_exhausted()
         if not self.is_ready:
             return self._spread(rng)
         return self.from_model(rng, box)
+
+    def end_if_exhausted(self) -> None:
+        """Raise :class:`NoMoreTrialError` when every configuration of a finite space was tried or is running."""
+        if self._size is not None and len(self._tried) >= self._size:
+            raise NoMoreTrialError("every configuration of the search space has been tried")
 
     @property
     def is_ready(self) -> bool:
@@ -165,16 +180,19 @@ class GpSampler:
         """Return the configuration with the largest acquisition, in the whole space or in a box."""
         process, best = self.model()
         if box is None and self._arms.exist and self._begun % 2:
-            found = self._from_arm(process, rng)
-            if found is not None:
-                return found
+            of_arm = self._from_arm(process, rng)
+            if of_arm is not None:
+                return of_arm
         acquisition = self._acquisition(best)
         if self._is_finite and self._size is not None and self._size <= _LARGEST_LISTED:
             rows = self._untried()
             return dict(self.space.decode(rows[int(np.argmax(acquisition(*process.predict(rows))))]))
         search = Search(self.space, process, acquisition, self._forbidden, box)
-        best_row = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
-        return self._fresh_draw(rng) if best_row is None else dict(self.space.decode(best_row[0]))
+        found = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
+        if found is not None and self.settings.margin and found[1] < POLISHING and self._begun % 2:
+            farther = Search(self.space, process, self._acquisition(best, self.settings.margin), self._forbidden, box)
+            found = farther.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
+        return self._fresh_draw(rng) if found is None else dict(self.space.decode(found[0]))
 
     def _from_arm(self, process: GaussianProcess, rng: np.random.Generator) -> dict[str, Any] | None:
         """Return what may improve a branch that is not the best one; see :mod:`._arms`."""
@@ -196,8 +214,8 @@ class GpSampler:
         found = search.best(self._incumbents(rows[inside], losses[inside]), self._effort(), rng)
         return None if found is None else dict(self.space.decode(found[0]))
 
-    def _acquisition(self, best: float) -> Acquisition:
-        return Acquisition(self.settings.utility, best, self.settings.kappa, self.settings.xi)
+    def _acquisition(self, best: float, margin: float = 0.0) -> Acquisition:
+        return Acquisition(self.settings.utility, best, self.settings.kappa, self.settings.xi + margin)
 
     def _effort(self) -> Effort:
         """Return the effort, less of it the more a prediction costs."""

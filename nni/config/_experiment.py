@@ -61,6 +61,10 @@ class ExperimentConfig(ConfigModel):
         "The search space; instead of searchSpaceFile. An empty one is written {}.",
         examples=[{"lr": {"_type": "loguniform", "_value": [0.0001, 0.1]}}],
     )
+    constraints: list[Text] | None = optional(
+        "Conditions between variables that every configuration must satisfy: Python expressions over their names.",
+        examples=[["batch_size * width <= 4096"]],
+    )
     trial_command: Text = required("Shell command (bash; PowerShell on Windows) of a trial.", "python3 mnist.py")
     trial_code_directory: PathField = optional(
         "Directory with the files of a trial; sent to the training machines but for what .nniignore names.", "."
@@ -85,7 +89,7 @@ class ExperimentConfig(ConfigModel):
         "Directory for logs, checkpoints and results; each experiment has a sub-directory.", "~/nni-experiments"
     )
     tuner_gpu_indices: GpuIndices | None = optional("The GPUs visible to tuner, assessor and advisor.")
-    tuner: _AlgorithmConfig | None = optional("The tuner.", {})
+    tuner: _AlgorithmConfig | None = optional("The tuner; where there is no advisor either, Auto.", {})
     assessor: _AlgorithmConfig | None = optional("The assessor; it stops trials that do badly.", {})
     advisor: _AlgorithmConfig | None = optional("The advisor: tuner and assessor in one; instead of them.", {})
     training_service: TrainingServiceField = required("Where trials run; a list for several.", "{platform: local}")

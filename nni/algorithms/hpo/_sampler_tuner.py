@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,6 +58,7 @@ class SamplerTuner(ReplayingTuner):
             _logger.info("%s draws with seed %d", type(self).__name__, self._seed)
         self._space = SearchSpace({})
         self._sampler: Sampler | None = None
+        self._satisfies: Callable[[Any], bool] | None = None
         self._running: dict[Hashable, Any] = {}
         self._results: list[tuple[Any, float]] = []  # kept as they came, for the day the space changes
 
@@ -72,8 +73,18 @@ class SamplerTuner(ReplayingTuner):
     def sampler(self) -> Sampler:
         """The sampler of the current space."""
         if self._sampler is None:
-            self._sampler = self.new_sampler(self._space)
+            self._sampler = self._new_sampler()
         return self._sampler
+
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Suggest only what satisfies a condition, as far as the sampler can see to it itself."""
+        self._satisfies = satisfies
+
+    def _new_sampler(self) -> Sampler:
+        sampler = self.new_sampler(self._space)
+        if self._satisfies is not None and hasattr(sampler, "constrain"):
+            sampler.constrain(self._satisfies)
+        return sampler
 
     def update_search_space(self, search_space: dict[str, Any]) -> None:
         """Take a search space. Of a changed one (HPO-059), results that fit into it still count.
@@ -86,13 +97,13 @@ class SamplerTuner(ReplayingTuner):
         space = parse(search_space)
         self.check_space(space)
         self._space = space
-        self._sampler = self.new_sampler(space)
+        self._sampler = sampler = self._new_sampler()
         for configuration, loss in self._results:
             if contains(space, configuration):
-                self._sampler.observe(configuration, loss)
+                sampler.observe(configuration, loss)
         for key, configuration in self._running.items():
             if contains(space, configuration):
-                self._sampler.start(key, configuration)
+                sampler.start(key, configuration)
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  (HPO-111)
         """Return a configuration; its trial counts as running until its result or its end is heard of."""

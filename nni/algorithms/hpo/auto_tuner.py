@@ -31,7 +31,7 @@ class AutoTuner(SamplerTuner):
     Attributes
     ----------
     note : str
-        What is used at present, and why: ``Gaussian process: 12 results on 5 variables``.
+        What is used at present, and why: ``Gaussian process: up to 1000 results, over 5 variables``.
 
     Examples
     --------
@@ -47,8 +47,7 @@ class AutoTuner(SamplerTuner):
     def __init__(self, optimize_mode: str = "maximize", *, seed: int | None = None) -> None:
         AutoValidator().validate_class_args(optimize_mode=optimize_mode, **({} if seed is None else {"seed": seed}))
         super().__init__(optimize_mode, seed)
-        self.note = ""
-        self._said = ""
+        self._algorithm = ""
 
     def new_sampler(self, space: SearchSpace) -> AutoSampler:
         """Return a sampler that chooses."""
@@ -63,8 +62,7 @@ class AutoTuner(SamplerTuner):
         sampler = self.sampler
         assert isinstance(sampler, AutoSampler)
         choice = sampler.choose()
-        self.note = str(choice)
-        if choice.algorithm != self._said:
-            self._said = choice.algorithm
+        if choice.algorithm != self._algorithm:
+            self._algorithm, self.note = choice.algorithm, str(choice)
             _logger.info("Auto uses %s", choice)
         return super().generate_parameters(parameter_id, **kwargs)

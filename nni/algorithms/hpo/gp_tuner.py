@@ -39,9 +39,10 @@ class GPTuner(SamplerTuner):
     cold_start_num : int, default 10
         Configurations that are spread over the space before there is a model.
     selection_num_warm_up : int, default 100000
-        Draws that are scored to find the largest utility. Once there are more than 200 results, fewer in proportion.
+        Draws that are scored to find the largest utility, fewer once there are more than 10 results: at most a million
+        pairs of a draw and a result, so that a suggestion stays within a fraction of a second.
     selection_num_starting_points : int, default 250
-        The best of them to start L-BFGS-B from.
+        The best of them to start L-BFGS-B from; for the same reason at most 2500 divided by the number of results.
     seed : int, optional
         For a run that can be repeated. Drawn, and logged, by default.
 
@@ -90,13 +91,13 @@ class GPTuner(SamplerTuner):
         )
         draws = int(selection_num_warm_up)
         self._settings = GpSettings(
-            utility,
-            float(kappa),
-            float(xi),
-            float(nu),
-            float(alpha),
-            int(cold_start_num),
-            Effort(draws - draws // 10, draws // 10, int(selection_num_starting_points)),
+            utility=utility,
+            kappa=float(kappa),
+            xi=float(xi),
+            nu=float(nu),
+            least_noise=float(alpha),
+            startup=int(cold_start_num),
+            effort=Effort(draws - draws // 10, draws // 10, int(selection_num_starting_points)),
         )
         super().__init__(optimize_mode, seed)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,9 @@ _MARGIN = 0.1  # improvement, in deviations of the results, that is sought while
 _SIGMA = 0.1  # width, in parts of the range, of the distribution around the best result that CMA-ES starts from
 
 
+Uses = Literal["gp", "tpe", "cmaes"]
+
+
 @dataclass(frozen=True)
 class Choice:
     """An algorithm and why it was chosen.
@@ -37,10 +40,13 @@ class Choice:
         Its name, for people.
     reason
         Why, in a few words.
+    uses
+        Which sampler suggests next.
     """
 
     algorithm: str
     reason: str
+    uses: Uses
 
     def __str__(self) -> str:
         return f"{self.algorithm}: {self.reason}"
@@ -92,16 +98,16 @@ class AutoSampler:
         observed, running = len(self._history), len(self._running)
         space = self._describe()
         if len(self._gp.space) > MOST_COLUMNS:
-            return Choice("TPE", f"{space}; too many for length scales of their own")
+            return Choice("TPE", f"{space}; too many for length scales of their own", "tpe")
         if observed >= LONG:
-            if self._mostly_numbers:
-                return Choice("CMA-ES", f"{observed} results; a long run over {space}")
-            return Choice("TPE", f"{observed} results; a long run over {space}")
+            reason = f"more than {LONG} results; a long run over {space}"
+            return Choice("CMA-ES", reason, "cmaes") if self._mostly_numbers else Choice("TPE", reason, "tpe")
         if not self._gp.is_ready:
-            return Choice("Latin hypercube", f"{observed} results are too few for a model of {space}")
-        if running >= CROWD and self._begun % 2:
-            return Choice("TPE", f"every other suggestion while {running} trials run")
-        return Choice("Gaussian process", f"{observed} results on {space}")
+            return Choice("Latin hypercube", f"too few results yet for a model of {space}", "gp")
+        if running >= CROWD:
+            reason = f"{CROWD} trials or more run at once, over {space}"
+            return Choice("Gaussian process and TPE in turn", reason, "tpe" if self._begun % 2 else "gp")
+        return Choice("Gaussian process", f"up to {LONG} results, over {space}", "gp")
 
     def _describe(self) -> str:
         dimensions = self._gp.space.encoder.dimensions
@@ -114,7 +120,7 @@ class AutoSampler:
 
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""
-        if self.choose().algorithm == "CMA-ES":
+        if self.choose().uses == "cmaes":
             self._evolving().start(key, configuration)
         self._running[key] = configuration
         self._begun += 1
@@ -139,6 +145,10 @@ class AutoSampler:
 
     # ------------------------------------------------------------------------------------------ suggestions
 
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Let the model suggest only what satisfies a condition."""
+        self._gp.constrain(satisfies)
+
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration.
 
@@ -148,10 +158,10 @@ class AutoSampler:
             When every configuration of a finite space was tried or is running.
         """
         self._gp.end_if_exhausted()
-        algorithm = self.choose().algorithm
-        if algorithm == "CMA-ES":
+        uses = self.choose().uses
+        if uses == "cmaes":
             return self._evolving().suggest(rng)
-        if algorithm == "TPE":
+        if uses == "tpe":
             return self._parzen().suggest(rng)
         return self._gp.suggest(rng)
 

@@ -23,7 +23,7 @@ from nni.search_space import (
 )
 
 if TYPE_CHECKING:
-    from cmaes import CatCMAwM
+    from cmaes import CatCMAwM  # type: ignore[import-untyped]
 
 _REDRAWS = 30  # to find something that was not tried
 _LARGEST_LISTED = 100_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from cmaes import CatCMAwM
+from cmaes import CatCMAwM  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from nni.search_space import Encoder, Kind, from_unit, to_unit

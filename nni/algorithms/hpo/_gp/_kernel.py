@@ -149,10 +149,10 @@ class Kernel:
         """Return rows, shape (n, d), as this kernel sees them; what is not active is not read."""
         blocks = []
         for feature in self.features:
-            column = rows[:, feature.column]
-            blocks.append(column[:, None] if feature.table is None else feature.table[column.astype(np.intp)])
+            numbers = rows[:, feature.column]
+            blocks.append(numbers[:, None] if feature.table is None else feature.table[numbers.astype(np.intp)])
         points = np.concatenate(blocks, axis=1) if blocks else np.empty((len(rows), 0))
-        parts = {}
+        parts: dict[tuple[int, int], tuple[NDArray[np.intp], Embedded]] = {}
         for column, options in self.branches.items():
             for option, kernel in options.items():
                 which = np.flatnonzero(rows[:, column] == option)

@@ -14,6 +14,8 @@ from nni.algorithms.hpo._gp._process import GaussianProcess
 from nni.algorithms.hpo._gp._space import Box, UnitSpace
 
 _CHUNK = 4096  # candidates that are predicted at a time
+_SCREENED = 256  # candidates that are looked at at a time for whether they are forbidden
+_ENOUGH = 300  # that are not, to go on with
 _SPREADS = (0.3, 0.1, 0.03, 0.01, 0.003)  # of mutations around the incumbents, in parts of the range
 _STEPS = 40  # of L-BFGS-B
 _ROUNDS = 3  # of gradient steps and neighbours in turn
@@ -113,8 +115,20 @@ class Search:
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, start + _CHUNK)
             scores[part] = self._acquisition(*self._process.predict(rows[part]))
-        scores[self._forbidden(rows)] = -np.inf
-        return scores
+        return self._without_forbidden(rows, scores)
+
+    def _without_forbidden(self, rows: Floats, scores: Floats) -> Floats:
+        """Return scores, minus infinity for what is forbidden or worse than enough that is not: looking costs time."""
+        allowed = np.full(len(scores), -np.inf)
+        order, found = np.argsort(-scores, kind="stable"), 0
+        for start in range(0, len(order), _SCREENED):
+            part = order[start : start + _SCREENED]
+            good = part[~self._forbidden(rows[part])]
+            allowed[good] = scores[good]
+            found += len(good)
+            if found >= _ENOUGH:
+                break
+        return allowed
 
     def _diverse(self, rows: Floats, scores: Floats, count: int) -> np.ndarray:
         """Return the best rows, but of those that differ by little only one."""
@@ -169,7 +183,7 @@ class Search:
         )
         climbed = rows.copy()
         climbed[free] = np.clip(found.x, bounds[:, 0], bounds[:, 1])
-        return climbed
+        return np.asarray(climbed)
 
     def _step(self, rows: Floats, scores: Floats) -> tuple[Floats, Floats]:
         """Move each row to its best neighbour in one integer, rounded or categorical dimension."""

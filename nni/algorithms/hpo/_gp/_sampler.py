@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class GpSettings:
     least_noise: float = LEAST_NOISE
     startup: int = 10
     margin: float = 0.0
-    effort: Effort = Effort()
+    effort: Effort = field(default_factory=Effort)
 
 
 class GpSampler:
@@ -88,6 +88,7 @@ class GpSampler:
         self._losses: list[float] = []
         self._running: dict[Hashable, Floats] = {}
         self._begun = 0
+        self._satisfies: Callable[[Any], bool] | None = None
         self._is_finite = not self.space.has_reals
         self._size = space_size(space)
         self._source = space
@@ -123,7 +124,7 @@ class GpSampler:
         return np.array(self._rows).reshape(len(self._rows), len(self.space))
 
     def _row(self, configuration: Mapping[str, Any]) -> Floats:
-        row = self.space.encode([dict(configuration)])[0]
+        row: Floats = self.space.encode([dict(configuration)])[0]
         if self._is_finite:
             self._tried.add(_key(row))
         return row
@@ -160,7 +161,9 @@ class GpSampler:
         block, index = divmod(self._begun, max(self.settings.startup, 2))
         hypercube = np.random.default_rng([len(self.space), block])
         n = max(self.settings.startup, 2)
-        strata = np.stack([hypercube.permutation(n) for _ in range(len(self.space))], axis=1) if len(self.space) else None
+        strata = (
+            np.stack([hypercube.permutation(n) for _ in range(len(self.space))], axis=1) if len(self.space) else None
+        )
         shift = rng.random(len(self.space))
         if strata is not None:
             row = self.space.scatter(((strata[index] + shift) / n)[None])
@@ -186,6 +189,8 @@ class GpSampler:
         acquisition = self._acquisition(best)
         if self._is_finite and self._size is not None and self._size <= _LARGEST_LISTED:
             rows = self._untried()
+            if not len(rows):
+                raise NoMoreTrialError("every configuration that satisfies the constraints has been tried")
             return dict(self.space.decode(rows[int(np.argmax(acquisition(*process.predict(rows))))]))
         search = Search(self.space, process, acquisition, self._forbidden, box)
         found = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
@@ -227,7 +232,7 @@ class GpSampler:
 
     def _incumbents(self, rows: Floats, losses: Floats) -> Floats:
         order = np.argsort(losses, kind="stable")[:_INCUMBENTS]
-        return rows[order[np.isfinite(losses[order])]]
+        return np.asarray(rows[order[np.isfinite(losses[order])]])
 
     # ------------------------------------------------------------------------------------------ model
 
@@ -270,17 +275,24 @@ class GpSampler:
 
     # ------------------------------------------------------------------------------------------ repetitions
 
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Suggest only what satisfies a condition, as far as there is any."""
+        self._satisfies = satisfies
+
     def _forbidden(self, rows: Floats) -> np.ndarray:
-        if not self._is_finite:
-            return np.zeros(len(rows), dtype=bool)
-        return np.array([_key(row) in self._tried for row in rows], dtype=bool)
+        forbidden = np.zeros(len(rows), dtype=bool)
+        if self._is_finite:
+            forbidden = np.array([_key(row) in self._tried for row in rows], dtype=bool)
+        if self._satisfies is not None:
+            forbidden |= np.array([not self._satisfies(self.space.decode(row)) for row in rows], dtype=bool)
+        return forbidden
 
     def _untried(self) -> Floats:
         if self._size is None or self._size > 50 * _LARGEST_LISTED:
             return np.empty((0, len(self.space)))
         if self._listed is None:
             self._listed = self.space.encode([nth_configuration(self._source, i) for i in range(self._size)])
-        return self._listed[~self._forbidden(self._listed)]
+        return np.asarray(self._listed[~self._forbidden(self._listed)])
 
 
 def fit_size(n: int) -> int:
@@ -288,7 +300,7 @@ def fit_size(n: int) -> int:
     if n < 32:
         return n
     step = 2 ** (n.bit_length() - 5)
-    return n // step * step
+    return int(n // step * step)
 
 
 def representative(losses: Floats, most: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 
 def test_a_name_of_another_kind_is_refused():
-    with pytest.raises(registry.AlgorithmError, match="'Medianstop' is an assessor, not a tuner; available: TPE"):
+    with pytest.raises(registry.AlgorithmError, match="'Medianstop' is an assessor, not a tuner; available: Auto, TPE"):
         registry.find("Medianstop", "tuner")
 
 

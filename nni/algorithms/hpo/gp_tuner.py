@@ -39,10 +39,10 @@ class GPTuner(SamplerTuner):
     cold_start_num : int, default 10
         Configurations that are spread over the space before there is a model.
     selection_num_warm_up : int, default 100000
-        Draws that are scored to find the largest utility, fewer once there are more than 10 results: at most a million
-        pairs of a draw and a result, so that a suggestion stays within a fraction of a second.
+        Draws that are scored to find the largest utility, fewer once there are more than 10 results: at most half a
+        million pairs of a draw and a result, so that a suggestion stays within a fraction of a second.
     selection_num_starting_points : int, default 250
-        The best of them to start L-BFGS-B from; for the same reason at most 2500 divided by the number of results.
+        The best of them to start L-BFGS-B from; for the same reason at most 1000 divided by the number of results.
     seed : int, optional
         For a run that can be repeated. Drawn, and logged, by default.
 

@@ -27,10 +27,10 @@ MOST_FITTED = 300
 MOST_MODELLED = 1000
 """Observations that predictions are made from."""
 
-MOST_PAIRS = 1_000_000
+MOST_PAIRS = 500_000
 """Of a candidate and an observation: bounds the time that a suggestion takes, whatever the settings ask for."""
 
-MOST_STARTS = 2500
+MOST_STARTS = 1000
 """Of improvements of candidates, times the number of observations."""
 
 POLISHING = math.log(1e-3)

@@ -1,6 +1,7 @@
 """Lets a side-by-side comparison of tuners, with an ask/tell interface of its own, run the tuners of this package.
 
-Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-auto``, ``nni-gp``, ``nni-cmaes``, ``nni-tpe`` and ``nni-random``.
+Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``nni-auto``, ``nni-gp``, ``nni-cmaes``,
+``nni-tpe`` and ``nni-random``.
 """
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ class _InactiveError(Exception):
 class Constraint:
     """A condition on a configuration, as a Python expression over the names of variables.
 
-    Arithmetic, comparisons, ``and``, ``or``, ``not``, ``in``, ``a if b else c``, and ``abs``, ``min``, ``max``, ``round``. A
-    variable of a nested choice is written with dots (``layer.kernel``); the choice itself compares with the ``_name`` of
-    its option. ``parameters["a-b"]`` stands for a name that is no Python name. A constraint that speaks of a variable
+    Arithmetic, comparisons, ``and``, ``or``, ``not``, ``in``, ``a if b else c``, and ``abs``, ``min``, ``max``,
+    ``round``. A variable of a nested choice is written with dots (``layer.kernel``); the choice itself compares with
+    the ``_name`` of its option. ``parameters["a-b"]`` stands for a name that is no Python name. A constraint that speaks of a variable
     that is not active in a configuration is satisfied by it.
 
     Parameters

@@ -145,6 +145,7 @@ def test_suggestions_at_the_same_time_differ():
     points = np.array([[one["x"], one["y"]] for one in batch])
     gaps = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(6, 1)]
     assert gaps.min() > 1e-4
+    assert np.median(gaps) > 3e-3
 
 
 @pytest.mark.slow

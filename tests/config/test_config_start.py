@@ -105,7 +105,7 @@ def test_a_fault_in_an_inline_search_space_is_named_with_its_line(loaded, direct
 
 
 def test_without_tuner_and_advisor_the_search_space_is_checked_for_the_default(refused):
-    (fault,) = refused('tuner: null\nsearchSpace: {x: {_type: exotic, _value: [0, 1]}}')
+    (fault,) = refused("tuner: null\nsearchSpace: {x: {_type: exotic, _value: [0, 1]}}")
     assert fault.startswith("searchSpace.x._type: ")
 
 

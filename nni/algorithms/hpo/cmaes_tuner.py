@@ -17,15 +17,15 @@ class CMAES(SamplerTuner):
     and variables of a branch that is not taken have no effect.
 
     Results count in any order; a generation is complete when as many came as it has members. A failed trial is worse
-    than all others of its generation. Before the first generation, the best of imported results is where the run starts.
-    Of a finite space nothing is suggested twice; when all was suggested, the tuner has nothing more.
+    than all others of its generation. Before the first generation, the best of imported results is where the run
+    starts. Of a finite space nothing is suggested twice; when all was suggested, the tuner has nothing more.
 
     Parameters
     ----------
     optimize_mode : {"maximize", "minimize"}, default "maximize"
         Which end of the metric is the better one.
     population_size : int, optional
-        Trials per generation; 4 + 3 ln(number of variables) by default. At least the trial concurrency is a good choice.
+        Trials per generation; 4 + 3 ln(number of variables) by default. The trial concurrency or more is good.
     sigma : float, default 0.25
         Standard deviation to start with, in parts of each variable's range.
     restarts : {"ipop", "same", "none"}, default "ipop"

@@ -18,7 +18,7 @@ LONG = 1000
 """Results from which on a model of all of them costs more than it tells."""
 
 CROWD = 32
-"""Running trials from which on every other suggestion comes from another model, as all of one model share its errors."""
+"""Running trials from which on every other suggestion comes from another model, as those of one share its errors."""
 
 MOST_COLUMNS = 200
 """Variables, those of all branches counted, that length scales can be found for in a reasonable time."""
@@ -66,8 +66,8 @@ class AutoSampler:
     more than 200 variables           TPE
     ================================  =====================================================================
 
-    The choice follows from the numbers of results and of running trials alone, so that a run that was interrupted goes on
-    as if it had not been.
+    The choice follows from the numbers of results and of running trials alone, so that a run that was interrupted goes
+    on as if it had not been.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from nni.search_space import Encoder, Kind, from_unit, to_unit
 Floats = NDArray[np.float64]
 
 MOST_STEPS = 256
-"""Values of a number with steps that are told apart from each other; of more, the number is taken as real and rounded."""
+"""Values of a number with steps that are told apart from each other; of more, it is taken as real and rounded."""
 
 _SMALLEST = 1e-7  # deviation in all dimensions at which a run has converged, in parts of the range
 _STALE = 20  # generations without an improvement, and as many again for each 3 dimensions, that end a run

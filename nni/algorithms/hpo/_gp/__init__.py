@@ -1,4 +1,4 @@
-"""Gaussian processes on numpy and scipy: covariance of configurations, regression, acquisition, search for its maximum."""
+"""Gaussian processes on numpy and scipy: covariance, regression, acquisition, and the search for its maximum."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from nni.algorithms.hpo._gp._kernel import Feature, Kernel
 from nni.algorithms.hpo._gp._optimise import Effort, Search
 from nni.algorithms.hpo._gp._process import GaussianProcess, Hyperparameters
 from nni.algorithms.hpo._gp._sampler import GpSampler, GpSettings
-from nni.algorithms.hpo._gp._space import Box, UnitSpace
+from nni.algorithms.hpo._gp._space import UnitSpace
 from nni.algorithms.hpo._gp._warp import warp
 
 __all__ = [
     "Acquisition",
-    "Box",
     "Effort",
     "Feature",
     "GaussianProcess",

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from nni.algorithms.hpo._gp._acquisition import Acquisition
 from nni.algorithms.hpo._gp._matern import Floats
 from nni.algorithms.hpo._gp._process import GaussianProcess
-from nni.algorithms.hpo._gp._space import Box, UnitSpace
+from nni.algorithms.hpo._gp._space import UnitSpace
 
 _CHUNK = 4096  # candidates that are predicted at a time
 _SCREENED = 256  # candidates that are looked at at a time for whether they are forbidden
@@ -28,7 +28,7 @@ class Effort:
     Attributes
     ----------
     draws
-        Candidates from the whole (or the box).
+        Candidates from the whole space.
     mutants
         Candidates around the best observations.
     starts
@@ -53,8 +53,6 @@ class Search:
         What to maximise.
     forbidden
         Tells which rows, shape (n, d), must not be suggested.
-    box
-        Bounds to search in, or None for the whole space.
     fixed
         Coordinates of columns that draws must have.
     """
@@ -65,14 +63,12 @@ class Search:
         process: GaussianProcess,
         acquisition: Acquisition,
         forbidden: Callable[[Floats], np.ndarray],
-        box: Box | None = None,
         fixed: Mapping[int, float] | None = None,
     ) -> None:
         self._space = space
         self._process = process
         self._acquisition = acquisition
         self._forbidden = forbidden
-        self._box = box
         self._fixed = fixed
 
     def best(self, incumbents: Floats, effort: Effort, rng: np.random.Generator) -> tuple[Floats, float] | None:
@@ -98,7 +94,7 @@ class Search:
     # ------------------------------------------------------------------------------------------ candidates
 
     def _candidates(self, incumbents: Floats, effort: Effort, rng: np.random.Generator) -> Floats:
-        blocks = [self._space.sample(effort.draws, rng, self._box, self._fixed)]
+        blocks = [self._space.sample(effort.draws, rng, self._fixed)]
         if len(incumbents) and effort.mutants:
             blocks.append(self._mutants(incumbents, effort.mutants, rng))
         return np.concatenate(blocks)
@@ -108,7 +104,7 @@ class Search:
         parents = incumbents[np.minimum(rng.geometric(0.3, count) - 1, len(incumbents) - 1)]
         spread = np.asarray(_SPREADS)[rng.integers(len(_SPREADS), size=count)]
         share = np.where(rng.random(count) < 0.5, 1.0, 2.0 / max(parents.shape[1], 2))
-        return self._space.mutate(parents, spread, share, rng, self._box)
+        return self._space.mutate(parents, spread, share, rng)
 
     def _scores(self, rows: Floats) -> Floats:
         scores = np.empty(len(rows))
@@ -164,8 +160,7 @@ class Search:
 
     def _climb(self, rows: Floats) -> Floats:
         """Follow the gradient from all rows at once: the sum of their acquisitions is separable."""
-        low, high = self._space.bounds(rows, self._box)
-        free = self._space.reals[None, :] & ~np.isnan(rows) & (high > low)
+        free = self._space.reals[None, :] & ~np.isnan(rows)
         if not free.any():
             return rows
 
@@ -177,17 +172,17 @@ class Search:
             gradient = slope_mean[:, None] * by_mean + slope_variance[:, None] * by_variance
             return -float(value.sum()), -gradient[free]
 
-        bounds = np.stack([low[free], high[free]], axis=1)
+        bounds = [(0.0, 1.0)] * int(free.sum())
         found = minimize(
             objective, rows[free], jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS, "maxcor": 20}
         )
         climbed = rows.copy()
-        climbed[free] = np.clip(found.x, bounds[:, 0], bounds[:, 1])
+        climbed[free] = np.clip(found.x, 0.0, 1.0)
         return np.asarray(climbed)
 
     def _step(self, rows: Floats, scores: Floats) -> tuple[Floats, Floats]:
         """Move each row to its best neighbour in one integer, rounded or categorical dimension."""
-        owners, neighbours = self._space.neighbours(rows, self._box)
+        owners, neighbours = self._space.neighbours(rows)
         if not len(neighbours):
             return rows, scores
         rows, scores = rows.copy(), scores.copy()

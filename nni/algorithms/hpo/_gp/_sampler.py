@@ -16,7 +16,7 @@ from nni.algorithms.hpo._gp._kernel import Kernel
 from nni.algorithms.hpo._gp._matern import Floats
 from nni.algorithms.hpo._gp._optimise import Effort, Search
 from nni.algorithms.hpo._gp._process import LEAST_NOISE, GaussianProcess
-from nni.algorithms.hpo._gp._space import Box, UnitSpace
+from nni.algorithms.hpo._gp._space import UnitSpace
 from nni.algorithms.hpo._gp._warp import warp
 from nni.common.errors import NoMoreTrialError
 from nni.search_space import SearchSpace, nth_configuration, space_size
@@ -67,8 +67,8 @@ class GpSampler:
     """Suggests the configuration with the largest acquisition.
 
     A running trial counts as if it had given what the model expects of it ("kriging believer", Ginsbourger et al.
-    2010). Hyperparameters are fitted to the first m observations, where m follows from the number n of them (every one at
-    first, a few per cent more each time later), from the same start each time: they depend on nothing but the
+    2010). Hyperparameters are fitted to the first m observations, where m follows from the number n of them (every
+    one at first, a few per cent more each time later), from the same start each time: they depend on nothing but the
     observations, so that a run that was interrupted goes on as if it had not been.
 
     Parameters
@@ -131,7 +131,7 @@ class GpSampler:
 
     # ------------------------------------------------------------------------------------------ suggestions
 
-    def suggest(self, rng: np.random.Generator, box: Box | None = None) -> dict[str, Any]:
+    def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration.
 
         Raises
@@ -142,7 +142,7 @@ class GpSampler:
         self.end_if_exhausted()
         if not self.is_ready:
             return self._spread(rng)
-        return self.from_model(rng, box)
+        return self.from_model(rng)
 
     def end_if_exhausted(self) -> None:
         """Raise :class:`NoMoreTrialError` when every configuration of a finite space was tried or is running."""
@@ -179,10 +179,10 @@ class GpSampler:
         listed = self._untried()
         return dict(self.space.decode(listed[int(rng.integers(len(listed)))] if len(listed) else rows[0]))
 
-    def from_model(self, rng: np.random.Generator, box: Box | None = None) -> dict[str, Any]:
-        """Return the configuration with the largest acquisition, in the whole space or in a box."""
+    def from_model(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the configuration with the largest acquisition."""
         process, best = self.model()
-        if box is None and self._arms.exist and self._begun % 2:
+        if self._arms.exist and self._begun % 2:
             of_arm = self._from_arm(process, rng)
             if of_arm is not None:
                 return of_arm
@@ -192,10 +192,10 @@ class GpSampler:
             if not len(rows):
                 raise NoMoreTrialError("every configuration that satisfies the constraints has been tried")
             return dict(self.space.decode(rows[int(np.argmax(acquisition(*process.predict(rows))))]))
-        search = Search(self.space, process, acquisition, self._forbidden, box)
+        search = Search(self.space, process, acquisition, self._forbidden)
         found = search.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
         if found is not None and self.settings.margin and found[1] < POLISHING and self._begun % 2:
-            farther = Search(self.space, process, self._acquisition(best, self.settings.margin), self._forbidden, box)
+            farther = Search(self.space, process, self._acquisition(best, self.settings.margin), self._forbidden)
             found = farther.best(self._incumbents(self.rows, self.losses), self._effort(), rng)
         return self._fresh_draw(rng) if found is None else dict(self.space.decode(found[0]))
 
@@ -242,7 +242,9 @@ class GpSampler:
         best = float(process.smoothed().min())
         if self._running:
             pending = np.array(list(self._running.values()))
-            process = copy.copy(process).extend(pending, process.predict_mean(pending))
+            expected = process.predict_mean(pending)
+            best = min(best, float(expected.min()))
+            process = copy.copy(process).extend(pending, expected)
         return process, best
 
     def _of_observations(self) -> GaussianProcess:
@@ -304,7 +306,7 @@ def fit_size(n: int) -> int:
 
 
 def representative(losses: Floats, most: int) -> np.ndarray:
-    """Return indices, ascending, of at most so many observations: the better half of them the best, the rest spread out."""
+    """Return ascending indices of at most so many observations: half of them the best, the rest spread out."""
     if len(losses) <= most:
         return np.arange(len(losses))
     order = np.argsort(losses, kind="stable")

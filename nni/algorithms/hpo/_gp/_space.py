@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +13,6 @@ from nni.search_space import Encoder, Kind, SearchSpace, from_unit, to_unit
 
 _MOST_STEPPED = 16  # options of a choice that are all tried as neighbours; of more, a spread-out part
 _FEW_STEPS = 8  # of a dimension that is crossed one step at a time
-
-
-@dataclass(frozen=True)
-class Box:
-    """Bounds around a configuration, for a local search.
-
-    Attributes
-    ----------
-    centre : array, shape (d,)
-        A row.
-    radius : array, shape (d,)
-        How far numbers may be from it.
-    changes
-        How many of its categories a draw changes on average.
-    """
-
-    centre: Floats
-    radius: Floats
-    changes: float = 1.0
 
 
 class UnitSpace:
@@ -99,23 +79,11 @@ class UnitSpace:
             rows[:, column] = value
         return self.snap(rows)
 
-    def sample(
-        self, n: int, rng: np.random.Generator, box: Box | None = None, fixed: Mapping[int, float] | None = None
-    ) -> Floats:
-        """Draw rows from the prior, or from a box."""
-        if box is None:
-            return self.scatter(rng.random((n, len(self))), fixed)
-        centre = self.filled(box.centre[None], rng)
-        offset = rng.uniform(-1, 1, (n, len(self))) * box.radius
-        # Not all dimensions at once: in many of them, corners of a box are all that is drawn (Regis and Shoemaker 2013).
-        share = min(1.0, 20 / max(int(self.numbers.sum()), 1))
-        offset[rng.random(offset.shape) > share] = 0.0
-        rows = np.where(self.numbers, np.clip(centre + offset, 0, 1), centre)
-        return self.snap(self._change_options(rows, np.full(n, box.changes), rng))
+    def sample(self, n: int, rng: np.random.Generator, fixed: Mapping[int, float] | None = None) -> Floats:
+        """Draw rows from the prior; columns that are ``fixed`` get their given coordinate."""
+        return self.scatter(rng.random((n, len(self))), fixed)
 
-    def mutate(
-        self, rows: Floats, spread: Floats, share: Floats, rng: np.random.Generator, box: Box | None = None
-    ) -> Floats:
+    def mutate(self, rows: Floats, spread: Floats, share: Floats, rng: np.random.Generator) -> Floats:
         """Return rows with some dimensions changed.
 
         Parameters
@@ -128,14 +96,11 @@ class UnitSpace:
             Probability that a dimension is changed at all.
         rng
             For the draws.
-        box
-            Bounds to stay in.
         """
         full = self.filled(rows, rng)
         changed = rng.random(full.shape) < share[:, None]
         offset = rng.standard_normal(full.shape) * spread[:, None]
-        low, high = self.bounds(full, box)
-        mutants = np.where(changed & self.numbers, np.clip(full + offset, low, high), full)
+        mutants = np.where(changed & self.numbers, np.clip(full + offset, 0, 1), full)
         return self.snap(self._change_options(mutants, np.where(share < 1, 1.0, 0.3), rng))
 
     def filled(self, rows: Floats, rng: np.random.Generator) -> Floats:
@@ -156,24 +121,14 @@ class UnitSpace:
         rows[:, columns] = np.where(changed, fresh, rows[:, columns])
         return rows
 
-    def bounds(self, rows: Floats, box: Box | None) -> tuple[Floats, Floats]:
-        """Return the bounds of every number in rows, each of shape (n, d)."""
-        low, high = np.zeros(rows.shape), np.ones(rows.shape)
-        if box is not None:
-            centre = np.where(np.isnan(box.centre), 0.5, box.centre)
-            radius = np.where(np.isnan(box.centre), 1.0, box.radius)
-            low, high = np.maximum(low, centre - radius), np.minimum(high, centre + radius)
-        return low, high
-
-    def neighbours(self, rows: Floats, box: Box | None) -> tuple[NDArray[np.intp], Floats]:
+    def neighbours(self, rows: Floats) -> tuple[NDArray[np.intp], Floats]:
         """Return rows that differ in one dimension with steps, and which of ``rows`` each belongs to."""
         owners, found = [], []
-        low, high = self.bounds(rows, box)
         everyone = np.arange(len(rows), dtype=np.intp)
         bins = self._bins(rows) if self.stepped.any() else None
         for column in np.flatnonzero(self.stepped):
             for move in self._moves(rows, bins, int(column)):
-                inside = ~np.isnan(move) & (move >= low[:, column] - 1e-9) & (move <= high[:, column] + 1e-9)
+                inside = ~np.isnan(move)
                 changed = rows[inside].copy()
                 changed[:, column] = move[inside]
                 owners.append(everyone[inside])

@@ -125,7 +125,7 @@ class KernelMixture:
         """Return the log of what is left of the promise of rows, shape (n,), near places that are being tried.
 
         A trial that runs at the same place takes ``weight`` of it, one at another place less by the shape of a kernel
-        of this density (local penalisation: González et al., "Batch Bayesian Optimization via Local Penalization", 2016).
+        of this density (local penalisation: González et al., "Batch Bayesian Optimization via Local Penalization").
 
         Parameters
         ----------

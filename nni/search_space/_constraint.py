@@ -53,8 +53,8 @@ class Constraint:
 
     Arithmetic, comparisons, ``and``, ``or``, ``not``, ``in``, ``a if b else c``, and ``abs``, ``min``, ``max``,
     ``round``. A variable of a nested choice is written with dots (``layer.kernel``); the choice itself compares with
-    the ``_name`` of its option. ``parameters["a-b"]`` stands for a name that is no Python name. A constraint that speaks
-    of a variable that is not active in a configuration is satisfied by it.
+    the ``_name`` of its option. ``parameters["a-b"]`` stands for a name that is no Python name. A constraint that
+    speaks of a variable that is not active in a configuration is satisfied by it.
 
     Parameters
     ----------

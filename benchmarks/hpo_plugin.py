@@ -66,6 +66,23 @@ class NniTuner(Tuner):
         self._tuner.import_data([{"parameter": config, "value": value}])
 
 
+@register("nni-auto")
+class Auto(NniTuner):
+    name = "Auto"
+
+
+@register("nni-gp")
+class Gp(NniTuner):
+    """Refuses choices among texts, as documented."""
+
+    name = "GPTuner"
+
+
+@register("nni-cmaes")
+class Cmaes(NniTuner):
+    name = "CMAES"
+
+
 @register("nni-tpe")
 class Tpe(NniTuner):
     name = "TPE"

@@ -30,6 +30,9 @@ class Tuner:
     ...     def receive_trial_result(self, parameter_id, parameters, value, **kwargs): ...
     """
 
+    note: str = ""
+    """One line for the user, e.g. which algorithm is used at present and why; shown beside the tuner's name."""
+
     delivers_late: bool = False
     """Whether a short answer of :meth:`generate_multiple_parameters` means "later" instead of "no more" (HPO-224).
 

@@ -64,6 +64,7 @@ def _builtin(name: str, kind: Kind, class_path: str, validator: str, **more: Any
 _MAXIMIZE = {"optimize_mode": "maximize"}
 
 BUILTINS = (
+    _builtin("Auto", "tuner", "auto_tuner.AutoTuner", "auto.AutoValidator"),
     _builtin(
         "TPE",
         "tuner",
@@ -114,12 +115,10 @@ BUILTINS = (
     _builtin("SMAC", "tuner", "smac_tuner.SMACTuner", "smac.SmacValidator"),
     _builtin("MetisTuner", "tuner", "metis_tuner.MetisTuner", "metis.MetisValidator"),
     _builtin("DNGOTuner", "tuner", "dngo_tuner.DNGOTuner", "dngo.DngoValidator"),
+    _builtin("GPTuner", "tuner", "gp_tuner.GPTuner", "gp.GpValidator"),
+    _builtin("CMAES", "tuner", "cmaes_tuner.CMAES", "cmaes.CmaesValidator"),
     _builtin("Medianstop", "assessor", "medianstop_assessor.MedianstopAssessor", "medianstop.MedianstopValidator"),
     _builtin(
         "Curvefitting", "assessor", "curvefitting_assessor.CurvefittingAssessor", "curvefitting.CurvefittingValidator"
     ),
 )
-
-DOCUMENTED_ONLY: Mapping[str, Kind] = {
-    "GPTuner": "tuner",
-}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nni.algorithms import _registered, registry
-from nni.algorithms._builtins import BUILTINS, DOCUMENTED_ONLY, Algorithm, Kind
+from nni.algorithms._builtins import BUILTINS, Algorithm, Kind
 from nni.algorithms._class_args import ClassArgsValidator
 from nni.algorithms.registry import AlgorithmError
 
@@ -85,7 +85,7 @@ def _read(meta: Any) -> Algorithm:
 
 
 def _check_name(name: str) -> None:
-    taken = {known.lower() for known in (*(one.name for one in BUILTINS), *DOCUMENTED_ONLY)}
+    taken = {algorithm.name.lower() for algorithm in BUILTINS}
     if name.lower() in taken:
         raise AlgorithmError(f"builtinName: {name!r} is the name of one of NNI's own algorithms; choose another one")
     same = next((known for known in _registered.read() if known.lower() == name.lower()), None)

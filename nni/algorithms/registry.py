@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nni.algorithms import _registered
-from nni.algorithms._builtins import BUILTINS, DOCUMENTED_ONLY, Algorithm, Kind
+from nni.algorithms._builtins import BUILTINS, Algorithm, Kind
 from nni.algorithms._class_args import ClassArgsError, ClassArgsValidator
 from nni.common.errors import NniError
 from nni.search_space import SearchSpaceError, parse
@@ -172,9 +172,6 @@ def _ignoring_case(name: str, table: Mapping[str, Any]) -> Any:
 
 def _unknown(name: str, kind: Kind | None) -> str:
     available = f"available: {', '.join(names(kind))}"
-    documented = next((key for key in DOCUMENTED_ONLY if key.lower() == str(name).lower()), None)
-    if documented is not None:
-        return f"{documented!r} is documented but not available in this version; {available}"
     near = _nearest(name, names(kind))
     hint = f"did you mean {near}? " if near else ""
     return f"there is no {kind or 'algorithm'} named {name!r}; {hint}{available}"

@@ -25,6 +25,25 @@ def names(kind: Kind) -> list[str]:
     return registry.names(kind)
 
 
+def constraint_problem(expression: str, space: Any) -> str | None:
+    """Return what is wrong with a constraint, or None."""
+    from nni.search_space import Constraint, SearchSpaceError, parse  # noqa: PLC0415  # only for a start
+
+    try:
+        constraint = Constraint(expression)
+    except SearchSpaceError as error:
+        return error.problem
+    try:
+        parsed = parse(space, allow_custom=True)
+    except SearchSpaceError:  # told of the search space
+        return None
+    try:
+        constraint.check_names(parsed)
+    except SearchSpaceError as error:
+        return error.problem
+    return None
+
+
 def registered_faults(kind: Kind, algorithm: _AlgorithmConfig) -> Iterator[Fault]:
     """Yield what is wrong with an algorithm given by name, and with its arguments (HPO-443)."""
     from nni.algorithms import registry  # noqa: PLC0415  # only for a start

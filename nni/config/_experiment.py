@@ -77,6 +77,10 @@ class ExperimentConfig(ConfigModel):
         "The search space; instead of searchSpaceFile. An empty one is written {}.",
         examples=[{"lr": {"_type": "loguniform", "_value": [0.0001, 0.1]}}],
     )
+    constraints: list[Text] | None = optional(
+        "Conditions between variables that every configuration must satisfy: Python expressions over their names.",
+        examples=[["batch_size * width <= 4096"]],
+    )
     trial_command: TrialCommand = required(
         "Shell command (bash; PowerShell on Windows) of a trial. In Python also a function.", "python3 mnist.py"
     )
@@ -108,7 +112,7 @@ class ExperimentConfig(ConfigModel):
         "Directory for logs, checkpoints and results; each experiment has a sub-directory.", "~/nni-experiments"
     )
     tuner_gpu_indices: GpuIndices | None = optional("The GPUs visible to tuner, assessor and advisor.")
-    tuner: _AlgorithmConfig | None = optional("The tuner.", {})
+    tuner: _AlgorithmConfig | None = optional("The tuner; where there is no advisor either, Auto.", {})
     assessor: _AlgorithmConfig | None = optional("The assessor; it stops trials that do badly.", {})
     advisor: _AlgorithmConfig | None = optional("The advisor: tuner and assessor in one; instead of them.", {})
     training_service: TrainingServiceField = required("Where trials run; a list for several.", "{platform: local}")

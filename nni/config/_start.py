@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from nni.annotation import AnnotationError, read_directory
+from nni.common.default_tuner import DEFAULT_TUNER
 from nni.config import _catalogue
 from nni.config._custom_class import custom_class_faults
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError
@@ -83,6 +84,7 @@ def start_faults(config: ExperimentConfig) -> Iterator[Fault]:
     yield from _function(config)
     yield from _directories(config)
     yield from _search_space(config)
+    yield from _constraints(config)
     yield from _algorithms(config)
     for path, service in services(config):
         yield from _files(service, path)
@@ -161,10 +163,25 @@ def _space_faults(config: ExperimentConfig, space: Any) -> Iterator[Fault]:
     """Yield what is wrong with a search space; what a custom algorithm takes is its own affair (HPO-057)."""
     searching = _searching(config)
     if not searching:
-        yield from _catalogue.search_space_faults(space)
+        yield from _catalogue.search_space_faults(space, DEFAULT_TUNER, "tuner")
     for kind, algorithm in searching:
         if _catalogue.is_built_in(kind, algorithm):
             yield from _catalogue.search_space_faults(space, algorithm.name, kind)
+
+
+def _constraints(config: ExperimentConfig) -> Iterator[Fault]:
+    if not config.constraints:
+        return
+    if config.advisor is not None and config.advisor.is_configured:
+        yield Fault(("constraints",), "must not be given with an advisor, which makes its trials itself; use a tuner")
+    try:
+        space = load_search_space(config)
+    except ConfigError:  # told already
+        return
+    for index, expression in enumerate(config.constraints):
+        problem = _catalogue.constraint_problem(expression, space)
+        if problem:
+            yield Fault(("constraints", index), problem)
 
 
 def _space_in(file: Path) -> Any:
@@ -188,13 +205,6 @@ def _json_problem(problem: str) -> str:
 
 def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
     chosen = _chosen(config)
-    if not any(kind in {"tuner", "advisor"} for kind, _ in chosen):
-        advisors = ", ".join(_catalogue.names("advisor"))
-        yield Fault(
-            ("tuner",),
-            f"required, such as 'name: TPE': one of {', '.join(_catalogue.names('tuner'))}"
-            + (f"; or an advisor: {advisors}" if advisors else ", or a class of yours (className)"),
-        )
     for kind, algorithm in chosen:
         by_name = algorithm.name is not None
         found = _catalogue.registered_faults(kind, algorithm) if by_name else custom_class_faults(algorithm)

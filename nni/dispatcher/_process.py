@@ -85,7 +85,7 @@ def _build(message: Message) -> MsgDispatcherBase:
         raise NniError("exactly one of 'tuner' and 'advisor' must be configured")
     if advisor and assessor:
         raise NniError("an advisor is tuner and assessor in one: 'assessor' cannot be configured beside it (HPO-187)")
-    dispatcher = _advisor(advisor) if advisor else _tuner(tuner, assessor)
+    dispatcher = _advisor(advisor) if advisor else _tuner(tuner, assessor, setup.get("constraints") or [])
     dispatcher.multi_thread = bool(setup.get("multiThread"))
     return dispatcher
 
@@ -95,13 +95,23 @@ def _advisor(spec: dict[str, Any]) -> MsgDispatcherBase:
     return advisor
 
 
-def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None) -> MsgDispatcher:
+def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None, constraints: list[str]) -> MsgDispatcher:
     include = os.environ.get("NNI_INCLUDE_INTERMEDIATE_RESULTS", "").lower() in {"1", "true", "yes"}
     return MsgDispatcher(
-        load("tuner", tuner),
+        _constrained(load("tuner", tuner), constraints),
         load("assessor", assessor) if assessor else None,
         include_intermediate_results=include,
     )
+
+
+def _constrained(tuner: Any, expressions: list[str]) -> Any:
+    if not expressions:
+        return tuner
+    from nni.runtime._constrained import constrained  # noqa: PLC0415 - few experiments have constraints
+    from nni.search_space import Constraint  # noqa: PLC0415
+
+    conditions = [Constraint(expression) for expression in expressions]
+    return constrained(tuner, lambda parameters: all(satisfied(parameters) for satisfied in conditions))
 
 
 def _ended(channel: Channel, last: Message) -> None:

@@ -6,6 +6,7 @@ import inspect
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from nni.common.default_tuner import DEFAULT_TUNER
 from nni.common.errors import NniError
 from nni.config import AlgorithmConfig, CustomAlgorithmConfig, ExperimentConfig
 from nni.experiment._port import is_free
@@ -31,7 +32,7 @@ def tune(
     search_space: Mapping[str, Any],
     *,
     optimize_mode: OptimizeMode = "maximize",
-    tuner: Algorithm = "TPE",
+    tuner: Algorithm = DEFAULT_TUNER,
     assessor: Algorithm | None = None,
     max_trials: int | None = None,
     max_duration: Duration | None = None,
@@ -59,7 +60,7 @@ def tune(
     optimize_mode
         ``"maximize"`` or ``"minimize"`` the score. Default ``"maximize"``.
     tuner
-        Name of a tuner, or an ``AlgorithmConfig`` / ``CustomAlgorithmConfig``. Default ``"TPE"``.
+        Name of a tuner, or an ``AlgorithmConfig`` / ``CustomAlgorithmConfig``. Default ``"Auto"``.
     assessor
         The same for what stops bad trials early. Default: none.
     max_trials

@@ -174,6 +174,7 @@ class ExperimentSummary(TypedDict):
     waiting: str | None
     directory: str
     tuner: str | None
+    tunerNote: str | None
 
 
 def default_metric(value: Any) -> float | None:

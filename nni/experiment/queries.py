@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nni.common import json
+from nni.common.default_tuner import DEFAULT_TUNER
 from nni.common.durations import parse_duration
 from nni.store import Metric, Profile, Reader, Trial, TrialStatus, configuration
 
@@ -26,6 +27,8 @@ class Standing:
     counts: Mapping[TrialStatus, int]
     waiting: str | None = None
     """Why no further trial starts."""
+    tuner_note: str | None = None
+    """What the tuner says of itself."""
 
 
 class Queries:
@@ -80,6 +83,7 @@ class Queries:
             "waiting": standing.waiting,
             "directory": str(self.directory),
             "tuner": algorithm.get("name") or algorithm.get("className") or "",
+            "tunerNote": standing.tuner_note,
         }
 
     def trial(self, identifier: str) -> dict[str, Any] | None:
@@ -233,8 +237,8 @@ def optimize_mode(config: dict[str, Any]) -> str:
 
 
 def _algorithm(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what searches: the advisor, else the tuner."""
-    return config.get("advisor") or config.get("tuner") or {}
+    """Return what searches: the advisor, else the tuner, else the default."""
+    return config.get("advisor") or config.get("tuner") or {"name": DEFAULT_TUNER}
 
 
 def _platforms(config: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from nni.common import json
+from nni.common.default_tuner import DEFAULT_TUNER
 from nni.manager import events as ev
 from nni.manager.dispatcher_link import DispatcherLink
 from nni.manager.events import Event, Instruction, Moment
@@ -76,6 +77,7 @@ class Engine:
         self.store = store
         self.service = service
         self.fault: str | None = None
+        self.tuner_note: str | None = None
         """Why the disk refuses to take what happened; None while it does not."""
         self.finished = asyncio.Event()
         self._link = link(self._dispatcher_said, lambda message: self.handle(ev.DispatcherLost(message)))
@@ -193,6 +195,8 @@ class Engine:
             self.handle(ev.NoMoreParameters())
         elif message.command is CommandType.Initialized:
             self.handle(ev.DispatcherReady())
+        elif message.command is CommandType.TunerNote:
+            self.tuner_note = str(data)
         elif message.command is CommandType.Error:
             self.handle(ev.AlgorithmFailed(data["message"], data["command"], data["fatal"]))
         else:
@@ -301,7 +305,9 @@ class Engine:
         except OSError as error:
             self.handle(ev.DispatcherLost(f"the dispatcher cannot be started: {error}"))
             return
-        algorithms = {kind: config.get(kind) for kind in ("tuner", "assessor", "advisor", "multiThread")}
+        algorithms = {kind: config.get(kind) for kind in ("tuner", "assessor", "advisor", "multiThread", "constraints")}
+        if not algorithms["tuner"] and not algorithms["advisor"]:
+            algorithms["tuner"] = {"name": DEFAULT_TUNER}
         self._link.send(CommandType.Setup, {"experimentId": self.state.profile.id, **algorithms})
         self._link.send(CommandType.Initialize, config.get("searchSpace", {}))
         events = self.store.history(intermediates=self.state.limits.intermediates_wanted)

@@ -61,8 +61,11 @@ class MsgDispatcher(MsgDispatcherBase):
         self._with_result: set[int] = set()
         self._customized: set[int] = set()
         self._warned_of_keys = False
+        self._note = ""
         self._multiple = type(tuner).generate_multiple_parameters is not Tuner.generate_multiple_parameters
-        self._keywords = _keywords(tuner.generate_multiple_parameters if self._multiple else tuner.generate_parameters)
+        self._keywords = takes_keywords(
+            tuner.generate_multiple_parameters if self._multiple else tuner.generate_parameters
+        )
 
     def run(self, channel: Channel | None = None) -> None:
         """Handle messages until the manager says ``Terminate`` or goes away."""
@@ -173,7 +176,15 @@ class MsgDispatcher(MsgDispatcherBase):
             return False
         for parameter_id, parameters in zip(ids, found, strict=False):  # a tuner may have fewer
             self.deliver(parameter_id, parameters, **more)
+        self._pass_on_note()
         return len(found) == len(ids) or getattr(self.tuner, "delivers_late", False)
+
+    def _pass_on_note(self) -> None:
+        """Tell the user what the tuner says of itself, if it is something new."""
+        note = self.tuner.note
+        if note and note != self._note:
+            self._note = note
+            send(CommandType.TunerNote, note)
 
     def _ask(self, ids: list[int]) -> Any:
         keywords = {"st_callback": self.deliver} if self._keywords else {}
@@ -206,7 +217,7 @@ class MsgDispatcher(MsgDispatcherBase):
         call(self.tuner.trial_end, parameter_id, success)
 
 
-def _keywords(function: Callable[..., Any]) -> bool:
+def takes_keywords(function: Callable[..., Any]) -> bool:
     """Whether a tuner's method takes the documented ``**kwargs``; many simple ones do not."""
     code = getattr(function, "__code__", None)
     return code is None or bool(code.co_flags & _CARRIES_KEYWORDS) or "st_callback" in code.co_varnames

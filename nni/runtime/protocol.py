@@ -45,6 +45,7 @@ class CommandType(Enum):
     NewTrialJob = "NewTrialJob"
     NoMoreTrialJobs = "NoMoreTrialJobs"
     KillTrialJob = "KillTrialJob"
+    TunerNote = "TunerNote"
     Error = "Error"
 
 

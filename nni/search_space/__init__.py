@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nni.search_space._configuration import check_configuration, contains, flatten
+from nni.search_space._constraint import Constraint
 from nni.search_space._errors import SearchSpaceError
 from nni.search_space._grid import configuration_index, nth_configuration
 from nni.search_space._json_key import json_key
@@ -37,6 +38,7 @@ _LAZY = {
 __all__ = [
     "TYPES",
     "Choice",
+    "Constraint",
     "Custom",
     "Dimension",
     "Encoder",

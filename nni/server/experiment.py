@@ -40,7 +40,8 @@ class RunningExperiment(ServedExperiment):
     def standing(self) -> Standing:
         """As the engine knows it now."""
         engine = self.engine
-        return Standing(engine.status.value, engine.errors, engine.state.counts, engine.fault or engine.state.waiting())
+        waiting = engine.fault or engine.state.waiting()
+        return Standing(engine.status.value, engine.errors, engine.state.counts, waiting, engine.tuner_note)
 
     @property
     def ended(self) -> bool:

@@ -56,6 +56,7 @@ def _overview(summary: dict[str, Any], api: str) -> str:
         "By status": ", ".join(f"{number} {status}" for status, number in summary["counts"].items()),
         "Concurrency": summary["trialConcurrency"],
         "Tuner": f"{summary['tuner']} ({summary['optimizeMode']})",
+        "Tuner says": summary["tunerNote"],
         "Best result": best and f"{best['metric']} (trial {best['id']}, number {best['sequence']})",
         "Best parameters": best and ", ".join(f"{name} = {value}" for name, value in best["parameters"].items()),
         "Directory": summary["directory"],

@@ -59,6 +59,9 @@ def run(folder: Path, port: int, trial: str, space: dict[str, Any], **settings: 
     ("tuner", "space", "trials"),
     [
         ("TPE", {"x": X, "k": K, "layer": LAYER}, 16),
+        ("Auto", {"x": X, "k": K, "layer": LAYER}, 14),
+        ("GPTuner", {"x": X, "layer": LAYER}, 14),
+        ("CMAES", {"x": X, "k": K, "layer": LAYER}, 14),
         ("Random", {"x": X, "k": K, "layer": LAYER}, 8),
         ("GridSearch", GRID, 6),
         ("BatchTuner", BATCH, 3),
@@ -92,3 +95,18 @@ def test_medianstop_stops_a_trial_that_is_worse_than_the_median(isolated_home: P
     )
     statuses = Counter(job.status for job in experiment.list_trial_jobs())
     assert statuses == {"SUCCEEDED": 3, "EARLY_STOPPED": 1}
+
+
+def test_without_a_tuner_auto_searches_within_the_constraints_and_says_what_it_uses(
+    isolated_home: Path, tmp_path: Path, free_port: int
+):
+    space = {"x": X, "k": K, "layer": LAYER}
+    constraints = ["x < 0.5 or k == 'good'", "layer.width <= 2"]
+    experiment = run(tmp_path, free_port, TRIAL, space, constraints=constraints, max_trial_number=14)
+    results = experiment.export_data()
+    assert len(results) == 14
+    for result in results:
+        assert result.parameter["x"] < 0.5 or result.parameter["k"] == "good"
+        assert result.parameter["layer"].get("width", 0) <= 2
+    logs = list(isolated_home.glob("nni-experiments/*/log/dispatcher.log"))
+    assert "Auto uses Gaussian process: up to 1000 results, over 4 variables" in logs[0].read_text()

@@ -9,7 +9,6 @@ import pytest
 
 from nni.algorithms import ClassArgsError, ClassArgsValidator, registry
 from nni.algorithms.hpo.hyperopt_tuner import HyperoptTuner
-from nni.common.errors import NniError
 
 ONE_OF_TWO = {"_type": "choice", "_value": [1, 2]}
 
@@ -68,14 +67,8 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 
 def test_a_name_of_another_kind_is_refused():
-    with pytest.raises(registry.AlgorithmError, match="'Medianstop' is an assessor, not a tuner; available: TPE"):
+    with pytest.raises(registry.AlgorithmError, match="'Medianstop' is an assessor, not a tuner; available: Auto, TPE"):
         registry.find("Medianstop", "tuner")
-
-
-def test_a_documented_algorithm_that_is_missing_is_said_to_be_missing(monkeypatch):
-    monkeypatch.setattr(registry, "DOCUMENTED_ONLY", {"Later": "advisor"})
-    with pytest.raises(NniError, match="'Later' is documented but not available in this version"):
-        registry.find("later", "advisor")
 
 
 def test_a_config_without_optimize_mode_maximizes_and_the_class_minimizes():

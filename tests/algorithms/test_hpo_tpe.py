@@ -360,3 +360,16 @@ def test_the_model_starts_after_the_start_up_trials(monkeypatch):
         pairs.append(configuration == blind.generate_parameters(number))
         tuner.receive_trial_result(number, configuration, branin(configuration))
     assert pairs == [True] * 5 + [False] * 3
+
+
+def test_a_trial_that_the_system_took_away_says_nothing_about_its_configuration():
+    """It was stopped with the experiment; after a resume it must not count as a failure."""
+    events = [
+        {"kind": "parameters", "parameter_id": 0, "parameters": {"x": 0.5}, "parameter_source": "algorithm"},
+        {"kind": "end", "parameter_id": 0, "event": "SYS_CANCELED"},
+    ]
+    taken, failed = (HyperoptTuner("tpe", seed=1) for _ in range(2))
+    for tuner, event in ((taken, "SYS_CANCELED"), (failed, "FAILED")):
+        tuner.update_search_space({"x": {"_type": "uniform", "_value": [0, 1]}})
+        tuner.replay([events[0], {**events[1], "event": event}])
+    assert (taken._results, len(failed._results)) == ([], 1)

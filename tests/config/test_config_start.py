@@ -108,9 +108,9 @@ def test_a_fault_in_an_inline_search_space_is_named_with_its_line(loaded, direct
     assert line.startswith(f"{directory}/config.yml:9: searchSpace.x._value")
 
 
-def test_a_tuner_or_an_advisor_is_needed(refused):
-    (fault,) = refused("tuner: null")
-    assert fault.startswith("tuner: required, such as 'name: TPE': one of TPE, ")
+def test_without_tuner_and_advisor_the_search_space_is_checked_for_the_default(refused):
+    (fault,) = refused("tuner: null\nsearchSpace: {x: {_type: exotic, _value: [0, 1]}}")
+    assert fault.startswith("searchSpace.x._type: ")
 
 
 def test_an_unknown_algorithm_is_refused_with_the_nearest(refused):

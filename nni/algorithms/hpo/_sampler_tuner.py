@@ -129,6 +129,10 @@ class SamplerTuner(ReplayingTuner):
         if parameters is not None and not success:
             self._learn(parameters, math.inf)
 
+    def canceled(self, parameter_id: int) -> None:
+        """Forget a trial that the system took away: it says nothing about its configuration."""
+        self._forget(parameter_id)
+
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """Learn from ``{"parameter": ..., "value": ...}`` pairs; those that do not fit are skipped (HPO-452)."""
         for where, parameter, value in samples(data):

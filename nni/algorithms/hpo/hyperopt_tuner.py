@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import secrets
 from collections.abc import Hashable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -14,29 +11,9 @@ from nni.algorithms._class_args import ClassArgsError
 from nni.algorithms._validators.anneal import AnnealValidator
 from nni.algorithms._validators.hyperopt import RandomValidator, TpeValidator
 from nni.algorithms.hpo._anneal import AnnealSampler
-from nni.algorithms.hpo._metric import MetricError, scalar, sign
-from nni.algorithms.hpo._replay import ReplayingTuner
-from nni.algorithms.hpo._samples import samples
+from nni.algorithms.hpo._sampler_tuner import Sampler, SamplerTuner
 from nni.algorithms.hpo._tpe import Lie, TpeSampler
-from nni.search_space import SearchSpace, SearchSpaceError, check_configuration, contains, parse, sample
-
-_logger = logging.getLogger(__name__)
-
-
-class Sampler(Protocol):
-    """What suggests configurations and learns from them; the tuner around it knows ids, metrics and events."""
-
-    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
-        """Note that a trial is running."""
-
-    def stop(self, key: Hashable) -> None:
-        """Note that a trial is no longer running."""
-
-    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
-        """Learn from a loss; infinity and NaN are a failure's."""
-
-    def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return a configuration."""
+from nni.search_space import SearchSpace, sample
 
 
 class RandomSampler:
@@ -59,7 +36,7 @@ class RandomSampler:
         return sample(self._space, rng)
 
 
-class HyperoptTuner(ReplayingTuner):
+class HyperoptTuner(SamplerTuner):
     """Tree-structured Parzen estimator, annealing, or random search.
 
     What is suggested depends on nothing but the seed, the parameter id, the results so far and the trials that are
@@ -123,46 +100,19 @@ class HyperoptTuner(ReplayingTuner):
         self._is_tpe = algorithm_name == "tpe"
         self._anneals = algorithm_name == "anneal"
         self._lie = constant_liar_type if parallel_optimize else None
-        self._sign = sign(optimize_mode)
-        self._seed = secrets.randbits(32) if seed is None else int(seed)
-        if seed is None:
-            _logger.info("%s draws with seed %d", type(self).__name__, self._seed)
-        self._space = SearchSpace({})
-        self._sampler: Sampler = self._new_sampler()
-        self._running: dict[Hashable, Any] = {}
-        self._results: list[tuple[Any, float]] = []  # kept as they came, for the day the space changes
         self._unnumbered = 0  # suggestions made without a parameter id
+        super().__init__(optimize_mode, seed)
 
-    def _new_sampler(self) -> Sampler:
+    def new_sampler(self, space: SearchSpace) -> Sampler:
+        """Return a sampler of the configured algorithm."""
         if self._anneals:
-            return AnnealSampler(self._space)
-        return TpeSampler(self._space, self._lie) if self._is_tpe else RandomSampler(self._space)
+            return AnnealSampler(space)
+        return TpeSampler(space, self._lie) if self._is_tpe else RandomSampler(space)
 
-    def update_search_space(self, search_space: dict[str, Any]) -> None:
-        """Take a search space. Of a changed one (HPO-059), results that fit into it still count.
-
-        Raises
-        ------
-        SearchSpaceError
-            If the space is malformed or has a type of a custom tuner's.
-        """
-        space = parse(search_space)
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse types of custom tuners."""
         validator = TpeValidator if self._is_tpe else AnnealValidator if self._anneals else RandomValidator
         validator().validate_search_space(space)
-        self._space = space
-        self._sampler = self._new_sampler()
-        for configuration, loss in self._results:
-            if contains(space, configuration):
-                self._sampler.observe(configuration, loss)
-        for key, configuration in self._running.items():
-            if contains(space, configuration):
-                self._sampler.start(key, configuration)
-
-    def generate_parameters(self, parameter_id: int, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  (HPO-111)
-        """Return a configuration; its trial counts as running until its result or its end is heard of."""
-        configuration = self._sampler.suggest(np.random.default_rng([self._seed, 0, parameter_id]))
-        self.remember(parameter_id, configuration)
-        return configuration
 
     def get_suggestion(self, random_search: bool = False) -> dict[str, Any]:
         """Return a configuration without a trial for it.
@@ -174,48 +124,4 @@ class HyperoptTuner(ReplayingTuner):
         """
         self._unnumbered += 1
         rng = np.random.default_rng([self._seed, 1, self._unnumbered])
-        return sample(self._space, rng) if random_search else self._sampler.suggest(rng)
-
-    def receive_trial_result(self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Learn from a result: a number, or a dict with a number under ``default``.
-
-        Raises
-        ------
-        MetricError
-            If it is neither (HPO-445); the tuner goes on without it.
-        """
-        loss = self._sign * scalar(value, f"parameter {parameter_id}")
-        self._forget(parameter_id)
-        self._learn(parameters, loss)
-
-    def trial_end(self, parameter_id: int, success: bool, **kwargs: Any) -> None:  # noqa: ARG002  (HPO-114)
-        """Learn that a trial ended without a result; if it failed or was stopped, that says it was a bad one."""
-        parameters = self._forget(parameter_id)
-        if parameters is not None and not success:
-            self._learn(parameters, math.inf)
-
-    def import_data(self, data: list[dict[str, Any]]) -> None:
-        """Learn from ``{"parameter": ..., "value": ...}`` pairs; those that do not fit are skipped (HPO-452)."""
-        for where, parameter, value in samples(data):
-            try:
-                check_configuration(self._space, parameter, f"{where}.parameter")
-                loss = self._sign * scalar(value, where)
-            except (SearchSpaceError, MetricError) as error:
-                _logger.warning("import: skipped: %s", error)
-            else:
-                self._learn(parameter, loss)
-
-    def remember(self, parameter_id: int, parameters: Any) -> None:
-        """Note that a trial is running."""
-        self._running[parameter_id] = parameters
-        if contains(self._space, parameters):
-            self._sampler.start(parameter_id, parameters)
-
-    def _forget(self, parameter_id: int) -> Any:
-        self._sampler.stop(parameter_id)
-        return self._running.pop(parameter_id, None)
-
-    def _learn(self, configuration: Any, loss: float) -> None:
-        self._results.append((configuration, loss))
-        if contains(self._space, configuration):
-            self._sampler.observe(configuration, loss)
+        return sample(self._space, rng) if random_search else self.sampler.suggest(rng)

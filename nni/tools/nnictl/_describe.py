@@ -91,7 +91,8 @@ def _live_facts(summary: ExperimentSummary) -> dict[str, str]:
     facts["Duration"] = _output.duration(summary["execDuration"]) + (f" of {_output.duration(limit)}" if limit else "")
     facts["Concurrency"] = str(summary["trialConcurrency"])
     if summary["tuner"]:
-        facts["Tuner"] = f"{escape(str(summary['tuner']))} ({summary['optimizeMode']})"
+        note = f"  {escape(summary['tunerNote'])}" if summary["tunerNote"] else ""
+        facts["Tuner"] = f"{escape(str(summary['tuner']))} ({summary['optimizeMode']}){note}"
     best = summary["best"]
     if best:
         metric = _output.number(default_metric(best["value"]))

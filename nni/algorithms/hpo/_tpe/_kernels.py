@@ -29,6 +29,9 @@ BRANCH_COUNT = 4
 NARROW = 0.2
 """Up to this share of the kernel's width a bin is narrow: the density in its middle is right to 0.2 %."""
 
+CROWDED = 8
+"""Running trials beyond which each keeps others away from a smaller place, so that all together still fit."""
+
 _TINY = 1e-12  # mass of a bin out of reach of a kernel; the prior's share of the mixture is always far above
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -117,6 +120,28 @@ class KernelMixture:
         largest = np.maximum(logs.max(axis=1, initial=0.0), 0.0)
         total = np.exp(logs - largest[:, None]) @ self._weights[:-1] + self._weights[-1] * np.exp(-largest)
         return np.asarray(np.log(total) + largest)
+
+    def log_share_left(self, rows: Floats, taken: Floats, weight: float) -> Floats:
+        """Return the log of what is left of the promise of rows, shape (n,), near places that are being tried.
+
+        A trial that runs at the same place takes ``weight`` of it, one at another place less by the shape of a kernel
+        of this density (local penalisation: González et al., "Batch Bayesian Optimization via Local Penalization").
+
+        Parameters
+        ----------
+        rows : array, shape (n, g)
+            Candidates.
+        taken : array, shape (m, g)
+            Where trials run.
+        weight
+            At most 1.
+        """
+        reach = self._widths * min(1.0, (CROWDED / max(len(taken), 1)) ** (1 / max(len(self._group.columns), 1)))
+        gaps = (rows[:, None, self._group.numeric] - taken[None, :, self._group.numeric]) / reach
+        near = np.exp(-0.5 * (gaps**2).sum(axis=2))
+        for position, _ in self._group.categorical:
+            near = near * (rows[:, position, None] == taken[None, :, position])
+        return np.asarray(np.log(np.maximum(1 - weight * near, _TINY)).sum(axis=1))
 
     def _add_numeric(self, rows: Floats, edges: tuple[Floats, Floats], logs: Floats) -> None:
         """Add the kernels of numeric dimensions.

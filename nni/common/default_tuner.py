@@ -1,0 +1,3 @@
+"""What searches where a configuration names neither a tuner nor an advisor."""
+
+DEFAULT_TUNER = "Auto"

@@ -1,4 +1,4 @@
-"""Feature engineering: the base class of feature selectors; the built-in ones are in ``nni.algorithms.feature_engineering``."""
+"""Feature engineering: the base class of selectors; the built-in ones are in ``nni.algorithms.feature_engineering``."""
 
 from __future__ import annotations
 

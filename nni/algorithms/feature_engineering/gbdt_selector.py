@@ -26,8 +26,8 @@ class GBDTSelector(BuiltinSelector):
 
     A strong baseline, especially before a model of gradient boosted trees.
 
-    The arguments of the constructor are defaults for those of :meth:`fit`, so that the selector can stand in a pipeline and
-    be tuned; NNI 2.x gives them to ``fit`` only, and ``GBDTSelector()`` takes them there all the same.
+    The arguments of the constructor are defaults for those of :meth:`fit`, so that the selector can stand in a pipeline
+    and be tuned; NNI 2.x gives them to ``fit`` only, and ``GBDTSelector()`` takes them there all the same.
 
     Parameters
     ----------
@@ -199,11 +199,15 @@ def _check(settings: dict[str, Any], n_features: Any) -> None:
 
 
 def _objective(params: dict[str, Any], y: Any) -> tuple[dict[str, Any], Any, int]:
-    """Return the parameters with an objective, the target as LightGBM wants it, and the number of classes (0: numbers)."""
-    name = next((params[key] for key in ("objective", "objective_type", "app", "application", "loss") if key in params), None)
+    """Return the parameters with an objective, the target as LightGBM wants it, and the number of classes or 0."""
+    name = next(
+        (params[key] for key in ("objective", "objective_type", "app", "application", "loss") if key in params), None
+    )
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise FeatureSelectionError(f"y: expected at least two different values, got one class ({classes[0]!r})")
+    if not params:  # LightGBM's own default of 20 rows in a leaf finds nothing in a small table
+        params["min_data_in_leaf"] = max(1, min(20, len(y) // 20))
     params.setdefault("verbosity", -1)
     discrete = type_of_target(y) in ("binary", "multiclass")
     if name is None:

@@ -22,25 +22,26 @@ class FeatureGradientSelector(BuiltinSelector):
 
     After S. Sheth & N. Fusi, "Feature Gradients: Scalable Feature Selection via Discrete Relaxation" (arXiv 1908.10382,
     AISTATS 2020 as "Differentiable Feature Selection by Discrete Relaxation"). The objective is the *learnability*: the
-    share of the target's variance that is explainable, estimated without fitting a model from moments over chains of rows
-    (Kong & Valiant, arXiv 1805.01626). Indicators of columns are relaxed to weights, and followed along the gradient.
-    Where each part is: the moments and their polynomial in ``_gradient/moments.py``, computing them in batches in linear
-    time and space in ``_gradient/table.py``, the relaxation and the search in ``_gradient/search.py``.
+    share of the target's variance that is explainable, estimated without fitting a model from moments over chains of
+    rows (Kong & Valiant, arXiv 1805.01626). Indicators of columns are relaxed to weights, and followed along the
+    gradient. Where each part is: the moments and their polynomial in ``_gradient/moments.py``, computing them in
+    batches in linear time and space in ``_gradient/table.py``, the relaxation and the search in
+    ``_gradient/search.py``.
 
     Beyond the paper: besides the columns themselves, products of up to ``order`` columns count, so that columns that
-    matter only together (exclusive or) are found; the search screens all columns once an epoch and takes its small steps on
-    the best thousand.
+    matter only together (exclusive or) are found; the search screens all columns once an epoch and takes its small
+    steps on the best thousand.
 
     Parameters
     ----------
     order : int, default 4
         What order of interactions to include, 1 to 12: the length of the chains of rows in the moments, and the largest
-        number of columns in a product. With 1, only columns that matter on their own are found. Degrees of products that
-        the rows cannot tell from noise are left out.
+        number of columns in a product. With 1, only columns that matter on their own are found. Products of degrees
+        that the rows cannot tell from noise are left out.
     penalty : int or float, default 1
-        Multiplier of the regularisation, the price of a column: 1 lets a column without meaning in only by bad luck (the
-        risk inflation criterion). Where ``n_features`` or ``max_features`` is given, the price follows from it instead.
-    n_features : int, optional
+        Multiplier of the regularisation, the price of a column: 1 lets a column without meaning in only by bad luck
+        (the risk inflation criterion). Where ``n_features`` or ``max_features`` is given, the price follows from it
+    instead. n_features : int, optional
         How many columns to select (with ``groups``: how many groups). None: as many as are worth their price.
     max_features : int, optional
         Choose the number by the elbow of the sorted importances, with this upper limit. Not used with ``n_features``.
@@ -55,8 +56,8 @@ class FeatureGradientSelector(BuiltinSelector):
     batch_size : int, default 1000
         Rows of a dense table to read at a time.
     target_batch_size : int, default 1000
-        Rows whose gradient is accumulated exactly, at most 8192; gradients of several such batches are averaged. More is
-        more accurate, and needs memory and time with its square.
+        Rows whose gradient is accumulated exactly, at most 8192; gradients of several such batches are averaged. More
+        is more accurate for wide tables, and needs memory and time with its square.
     classification : bool, default True
         Whether the target is a class; otherwise a number.
     ordinal : bool, default True
@@ -226,7 +227,7 @@ class FeatureGradientSelector(BuiltinSelector):
             raise FeatureSelectionError(f"device: expected 'cpu' or 'cuda', got {self.device!r}")
         if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
             raise FeatureSelectionError(
-                f"device: {self.device!r} is not available; torch sees {torch.cuda.device_count()} CUDA devices; use 'cpu'"
+                f"device: {self.device!r} is not available, torch sees {torch.cuda.device_count()} GPUs; use 'cpu'"
             )
 
     def _check_number(self, units: Any) -> None:

@@ -6,17 +6,18 @@ strict upper triangle. Kong & Valiant (Estimating Learnability in the Sublinear 
 
     M_{j+1} = y' T^j y / C(n, j+1)
 
-is an unbiased estimate of beta' S^{j+1} beta, where S is the population covariance of the weighted features and beta the
-coefficients of the best linear model: a sum over chains of j+1 *different* rows, so nothing is fitted and nothing
-overfits, even with far fewer rows than features. The share of variance that is explained, beta' S beta, is a polynomial
-of these moments as far as a polynomial without its two lowest terms can be close to the identity.
+is an unbiased estimate of beta' S^{j+1} beta, where S is the population covariance of the weighted features and beta
+the coefficients of the best linear model: a sum over chains of j+1 *different* rows, so nothing is fitted and
+nothing overfits, even with far fewer rows than features. The share of variance that is explained, beta' S beta, is a
+polynomial of these moments as far as a polynomial without its two lowest terms can be close to the identity.
 
 Sheth & Fusi (arXiv 1908.10382) make the subset of features the variable of this estimate, relax the 0/1 indicators to
 weights in [0, 1], and follow the gradient.
 
 The polynomial here is that of `order` steps of gradient descent (Landweber): q(x) = 1 - (1 - x/c)^order, which rises
-monotonically from 0 to 1 on [0, c], so that M_{j+1} has the coefficient (-1)^{j+1} C(order, j) / c^j. c is `order` times the
-largest eigenvalue of K/n: more moments resolve smaller directions, and the noise of long chains stays bounded.
+monotonically from 0 to 1 on [0, c], so that M_{j+1} has the coefficient (-1)^{j+1} C(order, j) / c^j. c is `order`
+times the largest eigenvalue of K/n: more moments resolve smaller directions, and the noise of long chains stays
+bounded.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ def learnability(gram: Any, targets: Any, order: int) -> tuple[float, Any]:
 
 
 def _chains(steps: Any, y: Any, factors: list[float], scale: Any) -> tuple[float, Any]:
-    """Return sum_j factors[j-1] y' steps^j y, and its gradient: sum_p (steps'^p y) (sum_{j>p} factors[j-1] steps^(j-1-p) y)'."""
+    """Return sum_j factors[j-1] y' steps^j y, and its gradient.
+
+    The gradient is sum_p (steps'^p y) (sum_{j>p} factors[j-1] steps^(j-1-p) y)'.
+    """
     right, left = [y], [y]
     for _ in factors[1:]:
         right.append(steps @ right[-1])
@@ -86,9 +90,10 @@ def linear_gradient(gram: Any, targets: Any, weights: Any, order: int) -> tuple[
 def product_gradient(gram: Any, targets: Any, weights: Any, order: int, degree: int) -> tuple[Any, float]:
     """Return the gradient of the learnability by products of ``degree`` features with respect to K, and it itself.
 
-    The features of this kernel are products of ``degree`` columns, each weighted by the product of the columns' weights:
-    k^d of the centred K, as the degree-d Hermite polynomial of k = K / rms(K) (k is nearly Gaussian where many features
-    take part), which keeps what products of fewer columns explain out of it. The scale rms(K) counts as a constant.
+    The features of this kernel are products of ``degree`` columns, each weighted by the product of the columns'
+    weights: k^d of the centred K, as the degree-d Hermite polynomial of k = K / rms(K) (k is nearly Gaussian where
+    many features take part), which keeps what products of fewer columns explain out of it. The scale rms(K) counts as
+    a constant.
     """
     k = _centred(gram)
     n = len(k)
@@ -101,8 +106,10 @@ def product_gradient(gram: Any, targets: Any, weights: Any, order: int, degree: 
 
 
 def evidence(matrix: Any) -> Any:
-    """Return a gradient matrix scaled so that its quadratic form of a column that has nothing to do with the target has
-    a standard deviation of 1 (a column of independent values with unit variance: sqrt(2) times the Frobenius norm).
+    """Return a gradient matrix in units of noise.
+
+    Its quadratic form of a column that has nothing to do with the target then has a standard deviation of 1: of
+    independent values with unit variance it has sqrt(2) times the Frobenius norm.
     """
     return matrix / (math.sqrt(2) * matrix.norm()).clamp_min(1e-30)
 

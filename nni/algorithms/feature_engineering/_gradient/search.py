@@ -1,18 +1,18 @@
 """The search: weights in [0, 1] for the columns, moved along the gradient of the learnability.
 
-A column's *utility* is the derivative of the learnability with respect to its weight, given the weights of the others, in
-standard deviations of what a column without any meaning would get (:func:`moments.evidence`). The learnability by the
-columns themselves and that by products of 2, 3, ... of them (up to ``order``) each give a utility.
+A column's *utility* is the derivative of the learnability with respect to its weight, given the weights of the
+others, in standard deviations of what a column without any meaning would get (:func:`moments.evidence`). The
+learnability by the columns themselves and that by products of 2, 3, ... of them (up to ``order``) each give a utility.
 
 An epoch has two parts:
 
-1. *Screening*, where there are more columns than :data:`POOL`: one pass over all rows and columns at the present weights,
-   the utilities of the batches added up. The columns with the highest ones become the pool.
-2. *Steps* on the pool. The logit of a weight rises with the utility beyond a threshold and falls below it (mirror descent
-   on the entropy of [0, 1]^D; one scale for all columns, since a scale for each, as Adam has, would blow the noise of
-   thousands of meaningless columns up to the size of the signal). The threshold is a penalty on the number of columns: a
-   fixed one, if their number is to be found; otherwise the one that lets the wanted number pass, tightened step by step
-   from all of them, so that redundant columns are sorted out one after another.
+1. *Screening*, where there are more columns than :data:`POOL`: one pass over all rows and columns at the present
+   weights, the utilities of the batches added up. The columns with the highest ones become the pool.
+2. *Steps* on the pool. The logit of a weight rises with the utility beyond a threshold and falls below it (mirror
+   descent on the entropy of [0, 1]^D; one scale for all columns, since a scale for each, as Adam has, would blow the
+   noise of thousands of meaningless columns up to the size of the signal). The threshold is a penalty on the number of
+   columns. It is tightened step by step, so that redundant columns are sorted out one after another: until the wanted
+   number passes, or, if the number is to be found, until each column is worth a fixed price.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import numpy as np
 import torch
 
 from nni.algorithms.feature_engineering._gradient import moments
-from nni.algorithms.feature_engineering._gradient.table import DenseTable, SparseTable
+from nni.algorithms.feature_engineering._gradient.table import CUT, DenseTable, SparseTable
 from nni.algorithms.feature_engineering._gradient.targets import Targets
 
 POOL = 1000  # columns that are searched step by step
 STEPS = 60  # least number of gradient steps in an epoch
-STEP_ROWS = 1000  # rows of a step on the pool: its cost grows with their square
+STEP_ROWS = 512  # rows whose pairs are taken together in a step on the pool: its cost grows with their square
 GRAM_ROWS = 8192  # rows whose Gram matrix is held at once (256 MiB); a larger target batch is averaged over such parts
 POOL_VALUES = 1 << 26  # values of the pool that are kept in memory
 LIMIT = 8.0  # logits stay within +-LIMIT, so that a column can come back
@@ -189,9 +189,9 @@ class Search:
         columns = torch.as_tensor(pool).to(self._table.device)
         rows = self._pool_rows(len(pool))
         values = self._table.read(rows, pool)
-        cut = values.clamp(-5, 5)
+        cut = values.clamp(-CUT, CUT)
         pieces = _Pool(values, None if torch.equal(cut, values) else cut)
-        batch = min(len(rows), self._options.target_batch_size, STEP_ROWS)
+        batch = min(len(rows), self._options.target_batch_size)
         steps = max(STEPS, math.ceil(self._n / self._options.target_batch_size))
         index = torch.as_tensor(rows).to(self._table.device)
         logits, average = self._logits[columns], torch.zeros(len(pool), device=self._table.device)
@@ -219,6 +219,13 @@ class Search:
         return torch.as_tensor(chosen).to(self._table.device)
 
     def _utility(self, pool: _Pool, chosen: Any, index: Any, weights: Any, in_play: int) -> tuple[float, Any]:
+        """Return the learnability and the utilities, accumulated over parts of the chosen rows."""
+        parts = chosen.tensor_split(math.ceil(len(chosen) / STEP_ROWS))
+        found = [self._utility_of_part(pool, part, index, weights, in_play) for part in parts]
+        share = sum(share for share, _ in found) / len(found)
+        return share, torch.stack([utility for _, utility in found]).sum(0) / math.sqrt(len(found))
+
+    def _utility_of_part(self, pool: _Pool, chosen: Any, index: Any, weights: Any, in_play: int) -> tuple[float, Any]:
         order, of = self._options.order, index[chosen]
         y, row_weights = self._y[of], self._weights[of]
         plain, cut = pool.grams(chosen, weights)
@@ -283,8 +290,8 @@ class _Threshold:
         if self._wanted is not None and not self._shared:
             self._wanted = max(1, round(self._wanted * len(columns) / len(present)))
         # The largest of D meaningless utilities, (chi^2_1 - 1) / sqrt(2) each: the penalty 2 ln D per column of the
-        # risk inflation criterion (Foster & George 1994).
-        self._noise = math.sqrt(2) * math.log(max(2, search._d))  # noqa: SLF001
+        # risk inflation criterion (Foster & George 1994). Twice that where products take part: there are D^2 / 2 pairs.
+        self._noise = math.sqrt(2) * math.log(max(2, search._d)) * min(options.order, 2)  # noqa: SLF001
         self._tightening = 0.8 * steps
         self.in_play = self._start
 
@@ -315,8 +322,9 @@ class _Threshold:
         return level, (ranked[:count] - level).mean().clamp_min(1e-12)
 
     def _share(self, logits: Any) -> Any:
-        """Return each column's part of the penalty: that of the sparse-group lasso (Simon et al. 2013), half for the
-        column and half for its group, of which the first column pays more and the others less.
+        """Return each column's part of the penalty: half for the column, half for its group.
+
+        It is the penalty of the sparse-group lasso (Simon et al. 2013): the column that carries a group pays more.
         """
         if not self._soft:
             return 1.0

@@ -30,7 +30,7 @@ def test_the_topk_columns_come_best_first():
 
 def test_more_columns_than_there_are_is_an_error():
     selector = GBDTSelector().fit(*some_data(), **ARGUMENTS)
-    with pytest.raises(ValueError, match="^topk: expected an integer between 1 and 6, got 7"):
+    with pytest.raises(ValueError, match=r"^topk: expected an integer between 1 and 6, got 7"):
         selector.get_selected_features(7)
 
 
@@ -67,7 +67,7 @@ def test_a_regression_works_without_an_objective():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"importance_type": "gian"}, "importance_type: .* did you mean 'gain'"),
+        ({"importance_type": "gian"}, r"importance_type: .* did you mean 'gain'"),
         ({"eval_ratio": 1.0}, "eval_ratio: expected a number between 0 and 1"),
         ({"eval_ratio": 0.0}, "eval_ratio: expected"),
         ({"early_stopping_rounds": 0}, "early_stopping_rounds: expected an integer of at least 1"),

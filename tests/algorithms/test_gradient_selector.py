@@ -30,7 +30,7 @@ def additive(n=300, columns=60, seed=0):
     return table, (table[:, :4].sum(1) + 0.5 * random.normal(size=n) > 0).astype(int)
 
 
-# --- the mathematics ---------------------------------------------------------------------------------------------------
+# --- the mathematics ------------------------------------------------------------------------------------------------
 
 
 def gram_and_targets(n=7, seed=0):
@@ -145,7 +145,7 @@ def test_the_sums_of_a_block_are_those_of_its_standardised_values():
     assert torch.allclose(block.quadratics([matrix, matrix], cut=[False, True]), expected, atol=1e-2)
 
 
-# --- what it finds -----------------------------------------------------------------------------------------------------
+# --- what it finds --------------------------------------------------------------------------------------------------
 
 
 def test_columns_that_matter_only_together_are_found_with_order_2_but_not_1():
@@ -174,7 +174,7 @@ def test_an_elbow_lies_within_its_limit(importances, most):
 def test_nothing_worth_its_price_is_an_error_that_names_the_penalty():
     table, y = additive()
     with pytest.raises(
-        ValueError, match="^penalty: no column is worth its price at penalty=1000, so nothing is selected"
+        ValueError, match=r"^penalty: no column is worth its price at penalty=1000, so nothing is selected"
     ):
         FeatureGradientSelector(penalty=1000).fit(table, y)
 
@@ -210,7 +210,7 @@ def test_a_wide_sparse_table_is_searched_without_filling_it_in():
     assert sorted(found) == [200_000, 200_001, 200_002]
 
 
-# --- its arguments -----------------------------------------------------------------------------------------------------
+# --- its arguments --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("soft", [True, False])
@@ -229,7 +229,8 @@ def test_soft_groups_have_weights_of_their_own_and_hard_ones_share_one():
     groups = [0, 1, 2, 3, *range(4, 11), 0]
     soft = FeatureGradientSelector(n_features=4).fit(table, y, groups=groups)
     hard = FeatureGradientSelector(n_features=4, soft_grouping=False).fit(table, y, groups=groups)
-    assert soft.scores_[0] > 0.9 > 0.5 > soft.scores_[11]
+    assert soft.scores_[0] > 0.9
+    assert soft.scores_[11] < 0.5
     assert hard.scores_[0] == hard.scores_[11]
 
 
@@ -295,8 +296,8 @@ def test_a_gpu_finds_the_same(kind):
         ({"order": 0}, "^order: "),
         ({"penalty": -1}, "^penalty: expected a number of at least 0"),
         ({"learning_rate": 0}, "^learning_rate: expected a number above 0"),
-        ({"init": "onhihg"}, "^init: .* did you mean 'onhigh'"),
-        ({"preprocess": "zscor"}, "^preprocess: .* did you mean 'zscore'"),
+        ({"init": "onhihg"}, r"^init: .* did you mean 'onhigh'"),
+        ({"preprocess": "zscor"}, r"^preprocess: .* did you mean 'zscore'"),
         ({"n_features": 61}, "^n_features: expected at most 60"),
         ({"max_features": 61}, "^max_features: expected at most 60"),
         ({"n_features": 0}, "^n_features: expected an integer of at least 1"),
@@ -313,5 +314,5 @@ def test_a_wrong_argument_is_an_error_that_names_it(arguments, message):
 
 
 def test_groups_of_a_wrong_length_are_an_error():
-    with pytest.raises(ValueError, match="^groups: expected one id for each of the 60 columns of X"):
+    with pytest.raises(ValueError, match=r"^groups: expected one id for each of the 60 columns of X"):
         FeatureGradientSelector().fit(*additive(), groups=[0, 0, 1])

@@ -88,7 +88,7 @@ class GBDTSelector(BuiltinSelector):
         self.n_features = n_features
         self.random_state = random_state
 
-    def fit(
+    def fit(  # type: ignore[override]  # documented with this signature
         self,
         X: Any,  # noqa: N803
         y: Any,
@@ -114,7 +114,7 @@ class GBDTSelector(BuiltinSelector):
         FeatureSelectionError
             A ``ValueError`` that names the argument and the column.
         """
-        given = {
+        given: dict[str, Any] = {
             "lgb_params": lgb_params,
             "eval_ratio": eval_ratio,
             "early_stopping_rounds": early_stopping_rounds,
@@ -135,7 +135,7 @@ class GBDTSelector(BuiltinSelector):
         self.selected_features_ = self._best(self._kept())
         return self
 
-    def get_selected_features(self, topk: int | None = None) -> list[int]:  # type: ignore[override]  # FE-071
+    def get_selected_features(self, topk: int | None = None) -> list[int]:  # FE-071
         """Return the indices of the ``topk`` most important columns, the best first.
 
         Parameters
@@ -183,7 +183,7 @@ class GBDTSelector(BuiltinSelector):
                 valid_sets=[held_out],
                 callbacks=[lightgbm.early_stopping(int(settings["early_stopping_rounds"]), verbose=False)],
             )
-        except lightgbm.basic.LightGBMError as error:
+        except (lightgbm.basic.LightGBMError, ValueError) as error:
             raise FeatureSelectionError(f"lgb_params: LightGBM refuses them: {error}") from error
 
 

@@ -146,7 +146,12 @@ class FeatureGradientSelector(BuiltinSelector):
         self.prerocess = prerocess
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> FeatureGradientSelector:  # noqa: N803
+    def fit(  # type: ignore[override]  # documented with this signature
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        groups: Any = None,
+    ) -> FeatureGradientSelector:
         """Find the columns.
 
         Parameters
@@ -181,17 +186,17 @@ class FeatureGradientSelector(BuiltinSelector):
         self.selected_features_ = self._columns(chosen, units)
         return self
 
-    def get_selected_features(self) -> list[int]:  # type: ignore[override]  # documented without arguments (FE-051)
+    def get_selected_features(self) -> list[int]:  # documented without arguments (FE-051)
         """Return the indices of the selected columns, the most important first."""
         check_is_fitted(self)
         return list(self.selected_features_)
 
     # --- arguments ------------------------------------------------------------------------------------------------
 
-    def _penalty(self) -> float:
+    def _penalty(self) -> Any:
         return self._either("penalty", "penatly", 1)
 
-    def _preprocess(self) -> str:
+    def _preprocess(self) -> Any:
         return self._either("preprocess", "prerocess", "zscore")
 
     def _either(self, name: str, misspelt: str, default: Any) -> Any:

@@ -160,6 +160,8 @@ def one_accuracy(name: str, selector: str, seeds: int) -> dict[str, Any]:
     for seed in range(seeds):
         table, y = dataset(name, seed)
         train, test, y_train, y_test = train_test_split(table, y, test_size=0.3, random_state=seed, stratify=y)
+        varies = np.ptp(train, axis=0) > 0  # VarianceThreshold(), for every selector
+        train, test = train[:, varies], test[:, varies]
         start = time.process_time()
         found = select(selector, train, y_train, 20, **options)
         seconds.append(time.process_time() - start)

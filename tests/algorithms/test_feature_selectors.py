@@ -33,6 +33,8 @@ EXPECTED_FAILURES = dict.fromkeys(
         "check_estimator_sparse_array",
         "check_estimator_sparse_matrix",
         "check_fit_idempotent",
+        "check_n_features_in",
+        "check_n_features_in_after_fitting",
         "check_estimators_dtypes",
         "check_f_contiguous_array_estimator",
     ],
@@ -46,13 +48,19 @@ def some_data(n=200, columns=8, seed=0):
     return table, (table[:, 3] + table[:, 5] + 0.3 * random.normal(size=n) > 0).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selector", [FeatureGradientSelector(n_features=1), GBDTSelector(n_features=1)])
 def test_scikit_learn_accepts_the_selector_without_exception(selector):
-    assert {result["status"] for result in check_estimator(selector)} <= {"passed", "skipped"}
+    results = check_estimator(selector, on_skip=None)
+    assert {result["status"] for result in results} <= {"passed", "skipped"}
+    assert sum(result["status"] == "passed" for result in results) > 40
 
 
+@pytest.mark.slow
 def test_scikit_learn_accepts_the_defaults_but_where_there_is_nothing_to_select():
-    results = check_estimator(FeatureGradientSelector(), expected_failed_checks=EXPECTED_FAILURES, on_fail=None)
+    results = check_estimator(
+        FeatureGradientSelector(), expected_failed_checks=EXPECTED_FAILURES, on_skip=None, on_fail=None
+    )
     failed = {result["check_name"]: result["exception"] for result in results if result["status"] == "failed"}
     assert failed == {}
     excused = [result["exception"] for result in results if result["status"] == "xfail"]
@@ -194,7 +202,11 @@ def test_one_class_and_too_many_columns_are_errors(selector):
 def test_a_missing_package_is_one_sentence_that_names_the_extra(module):
     kind = "FeatureGradientSelector" if module == "torch" else "GBDTSelector"
     code = (
-        f"import sys; sys.modules[{module!r}] = None\n"
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: raise ModuleNotFoundError('No module named ' + repr(name))\n"
+        "sys.meta_path.insert(0, Missing())\n"
         f"from nni.algorithms.feature_engineering import {kind}\n"
         f"try: {kind}().fit([[0.0], [1.0]], [0, 1])\n"
         "except ImportError as error: print(error)"

@@ -107,7 +107,7 @@ def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None, constraints: 
 def _constrained(tuner: Any, expressions: list[str]) -> Any:
     if not expressions:
         return tuner
-    from nni.runtime._constrained import constrained  # noqa: PLC0415 - few experiments have constraints
+    from nni.runtime.constrained import constrained  # noqa: PLC0415 - few experiments have constraints
     from nni.search_space import Constraint  # noqa: PLC0415
 
     conditions = [Constraint(expression) for expression in expressions]

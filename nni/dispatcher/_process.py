@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from nni.common.errors import NniError
 from nni.dispatcher import _output
 from nni.dispatcher._load import load
-from nni.runtime import FAILURES, GONE, Channel, ChannelClosedError, MsgDispatcher, MsgDispatcherBase, one_line, report
+from nni.runtime import (
+    FAILURES,
+    GONE,
+    Channel,
+    ChannelClosedError,
+    MsgDispatcher,
+    MsgDispatcherBase,
+    constrained,
+    one_line,
+    report,
+)
 from nni.runtime.protocol import CommandType, Message, connect
 
 if TYPE_CHECKING:
@@ -107,8 +117,7 @@ def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None, constraints: 
 def _constrained(tuner: Any, expressions: list[str]) -> Any:
     if not expressions:
         return tuner
-    from nni.runtime.constrained import constrained  # noqa: PLC0415 - few experiments have constraints
-    from nni.search_space import Constraint  # noqa: PLC0415
+    from nni.search_space import Constraint  # noqa: PLC0415 - few experiments have constraints
 
     conditions = [Constraint(expression) for expression in expressions]
     return constrained(tuner, lambda parameters: all(satisfied(parameters) for satisfied in conditions))

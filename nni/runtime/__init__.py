@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nni.runtime._channel import GONE, Channel, ChannelClosedError
+from nni.runtime._constrained import constrained
 from nni.runtime._failure import FAILURES, AlgorithmError, one_line, report
 from nni.runtime.msg_dispatcher import MsgDispatcher
 from nni.runtime.msg_dispatcher_base import MsgDispatcherBase
@@ -15,6 +16,7 @@ __all__ = [
     "ChannelClosedError",
     "MsgDispatcher",
     "MsgDispatcherBase",
+    "constrained",
     "one_line",
     "report",
 ]

@@ -6,7 +6,7 @@ import pytest
 
 from nni.algorithms import registry
 from nni.common.errors import NniError
-from nni.runtime.constrained import constrained
+from nni.runtime._constrained import constrained
 from nni.tuner import Tuner
 
 SPACE = {"a": {"_type": "randint", "_value": [0, 10]}, "b": {"_type": "uniform", "_value": [0, 10]}}

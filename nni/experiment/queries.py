@@ -95,9 +95,10 @@ class Queries:
         self, statuses: list[TrialStatus] | None, order: str, limit: int, offset: int, after: int
     ) -> dict[str, Any]:
         """Return a page of trials."""
+        revision = self.reader.revision()  # first: what changes meanwhile is told again, never left out
         items = self.reader.trials(statuses, order, limit, offset, after)
         total = self.reader.number(statuses)
-        return {"total": total, "revision": self.reader.revision(), "items": [self.describe(item) for item in items]}
+        return {"total": total, "revision": revision, "items": [self.describe(item) for item in items]}
 
     def trial_metrics(self, sequence: int) -> list[dict[str, Any]]:
         """Return what one trial reported."""

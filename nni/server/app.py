@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 
 from nni.common.errors import NniError
 from nni.common.version import __version__
-from nni.server import page, routes, routes_2x
+from nni.server import page, routes, routes_2x, routes_page
 from nni.server.answers import JsonResponse
+from nni.server.pages import Pages
 from nni.server.refused import RefusedError
 from nni.server.security import Guard
 from nni.server.served import ServedExperiment
@@ -32,7 +33,11 @@ def build(experiment: ServedExperiment, registry: ExperimentRegistry, prefix: st
     )
     app.include_router(routes_2x.router(experiment, registry), prefix=prefix + API)
     app.include_router(routes.router(experiment), prefix=prefix + API)
-    app.include_router(page.router(experiment, app, prefix + API), prefix=prefix)
+    app.include_router(routes_page.router(experiment), prefix=prefix + API)
+    app.include_router(page.router(app, prefix + API), prefix=prefix)
+    pages = Pages(experiment, registry, API)
+    app.state.pages = pages
+    app.mount(prefix or "/", pages)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(NniError, _refused)

@@ -52,13 +52,18 @@ class Queries:
         algorithm = _algorithm(self.profile.config)
         return bool((algorithm.get("classArgs") or {}).get("optimize_mode", "maximize") != "minimize")
 
+    @property
+    def algorithm(self) -> str:
+        """Name or class name of what searches."""
+        algorithm = _algorithm(self.profile.config)
+        return algorithm.get("name") or algorithm.get("className") or ""
+
     # Ours
 
     def summary(self, standing: Standing) -> dict[str, Any]:
         """Return everything that a person wants to know first."""
         profile, config = self.profile, self.profile.config
         duration = config.get("maxExperimentDuration")
-        algorithm = _algorithm(config)
         return {
             "id": profile.id,
             "name": config.get("experimentName") or "",
@@ -78,7 +83,7 @@ class Queries:
             "revision": self.reader.revision(),
             "waiting": standing.waiting,
             "directory": str(self.directory),
-            "tuner": algorithm.get("name") or algorithm.get("className") or "",
+            "tuner": self.algorithm,
         }
 
     def trial(self, identifier: str) -> dict[str, Any] | None:

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nni.server.answers import JsonResponse
 from nni.server.served import ServedExperiment
-from nni.store.registry import ExperimentRegistry
 
 if TYPE_CHECKING:
     from nni.webui import Site
@@ -28,15 +27,12 @@ class Pages:
     ----------
     experiment
         What the pages show.
-    registry
-        The list of all experiments.
     api
         Path of the REST API below the prefix; what lies below it is never a page.
     """
 
-    def __init__(self, experiment: ServedExperiment, registry: ExperimentRegistry, api: str) -> None:
+    def __init__(self, experiment: ServedExperiment, api: str) -> None:
         self._experiment = experiment
-        self._registry = registry
         self._api = api
         self._opening = asyncio.Lock()
         self._site: Site | None = None
@@ -61,7 +57,7 @@ class Pages:
                 await asyncio.to_thread(_import)
                 from nni.webui import Site  # noqa: PLC0415  (imported in a thread just now)
 
-                site = Site(self._experiment, self._registry, self._api)
+                site = Site(self._experiment, self._api)
                 await self._life.enter_async_context(site.running())
                 self._site = site
                 _logger.debug("web page imported in %.2f s", time.monotonic() - started)

@@ -11,16 +11,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, HTTPException, Query
 from fastapi.responses import Response
 
+from nni.experiment.stored import history
 from nni.manager.queries import changed_columns, curves, found_columns
 from nni.server.answers import JsonResponse
 from nni.server.served import ServedExperiment
 from nni.server.snapshot import Snapshot
 from nni.store import ParameterFilter, Search, TrialStatus
+from nni.store.registry import ExperimentRegistry
 
 _SMALL = 1000  # bytes that are not worth compressing
 
 
-def router(experiment: ServedExperiment) -> APIRouter:
+def router(experiment: ServedExperiment, registry: ExperimentRegistry) -> APIRouter:
     """Return the page's routes of one experiment."""
     routes = APIRouter(tags=["NNI page"], default_response_class=JsonResponse)
     snapshot = Snapshot(experiment)
@@ -69,6 +71,10 @@ def router(experiment: ServedExperiment) -> APIRouter:
             return json.dumps(found, separators=(",", ":"))
 
         return await _answer(await asyncio.to_thread(make), accept_encoding)
+
+    @routes.get("/experiments/{experiment_id}/history", summary="The best result so far of any experiment of this user")
+    def best_so_far(experiment_id: str) -> Response:
+        return JsonResponse(history(registry.get(experiment_id).directory))
 
     return routes
 

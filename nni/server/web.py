@@ -46,7 +46,7 @@ class WebServer(uvicorn.Server):
 
     async def stop(self) -> None:
         """Close every connection and return."""
-        await self._app.state.pages.close()
+        await self._app.state.close()
         self.should_exit = True
         self.force_exit = True
         await self._serving

@@ -136,6 +136,11 @@ class Reader:
         query = "SELECT sequence, value FROM trial WHERE value IS NOT NULL ORDER BY sequence"
         return self._query(query).fetchall()
 
+    def results(self) -> list[tuple[int, int, float]]:
+        """Return number, end (epoch ms) and value of every trial that has ended with a value, in the order of the ends."""
+        query = "SELECT sequence, end_time, value FROM trial WHERE value IS NOT NULL AND end_time IS NOT NULL"
+        return self._query(f"{query} ORDER BY end_time, sequence").fetchall()
+
     def numbered(self, sequences: list[int]) -> list[Trial]:
         """Return the trials of these numbers, in the order in which they were made."""
         query = f"SELECT {TRIAL_COLUMNS} FROM trial WHERE sequence IN ({_LISTED}) ORDER BY sequence"  # noqa: S608

@@ -24,13 +24,13 @@ def build(live: Live, page: OpenPage, prefix: str) -> None:
             _state(page, prefix)
         with Tag("section", "card", aria_label="Limits"):
             _limits(live, page, editable=editable)
-        with Tag("section", "card best", aria_label="Best trials"):
-            BestTrials(summary["id"], maximize=summary["optimizeMode"] == "maximize")
-        with Tag("section", "card facts", aria_label="Experiment"):
-            _facts(page)
         with Tag("section", "card chart-card", aria_label="Default metric"):
             space = live.experiment.profile.config.get("searchSpace")
             Charts(summary["id"], maximize=summary["optimizeMode"] == "maximize", search_space=space, only="metric")
+        with Tag("section", "card facts", aria_label="Experiment"):
+            _facts(page)
+        with Tag("section", "card best", aria_label="Best trials"):
+            BestTrials(summary["id"], maximize=summary["optimizeMode"] == "maximize")
 
 
 def _state(page: OpenPage, prefix: str) -> None:

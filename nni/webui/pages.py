@@ -8,18 +8,17 @@ from nicegui import ui
 from nni.webui import detail, overview
 from nni.webui.frame import frame
 from nni.webui.live import Live
-from nni.webui.subject import Registry
+from nni.webui.tags import Tag
+from nni.webui.widgets import Experiments, ExperimentsChart
 
 
-def register(live: Live, registry: Registry, api: str) -> None:
+def register(live: Live, api: str) -> None:
     """Give each page its address.
 
     Parameters
     ----------
     live
         The experiment.
-    registry
-        The list of all experiments.
     api
         Path of the REST API below the prefix.
     """
@@ -34,6 +33,17 @@ def register(live: Live, registry: Registry, api: str) -> None:
     def show_detail() -> None:
         with frame(live, api, "/detail") as page:
             detail.build(live, page)
+
+    @ui.page("/experiments")
+    @ui.page("/experiment")
+    def show_experiments() -> None:
+        with frame(live, api, "/experiments") as page, Tag("section", "card", aria_label="All experiments"):
+            Experiments(page.summary["id"])
+
+    @ui.page("/compare")
+    def show_comparison() -> None:
+        with frame(live, api, "/compare") as page, Tag("section", "card", aria_label="Compare experiments"):
+            ExperimentsChart(page.summary["id"])
 
 
 def _prefix(request: Request) -> str:

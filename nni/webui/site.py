@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nni.webui.live import Live
 from nni.webui.pages import register
 from nni.webui.static_files import CompressedFiles
-from nni.webui.subject import Registry, Subject
+from nni.webui.subject import Subject
 
 _RECONNECT = 10.0  # seconds in which a page that lost its connection finds its state again
 _POLICY = (
@@ -32,15 +32,13 @@ class Site:
     ----------
     experiment
         What is shown and steered.
-    registry
-        The list of all experiments.
     api
         Path of the REST API below the prefix.
     """
 
-    def __init__(self, experiment: Subject, registry: Registry, api: str) -> None:
+    def __init__(self, experiment: Subject, api: str) -> None:
         self._live = Live(experiment)
-        register(self._live, registry, api)
+        register(self._live, api)
         self._shell = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         nicegui_app.config.vue_config_script += (files("nni.webui") / "static" / "start.js").read_text("utf-8")
         ui.run_with(

@@ -38,18 +38,3 @@ class Subject(Protocol):
         """Queue a configuration of a person's own; returns its sequence number."""
         ...
 
-
-class Entry(Protocol):
-    """One experiment of the list of all."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented fields."""
-        ...
-
-
-class Registry(Protocol):
-    """The list of all experiments of this user on this machine."""
-
-    def entries(self) -> list[Any]:
-        """Return all of them, with their true status."""
-        ...

@@ -54,14 +54,27 @@ class Charts(Element, component="static/charts.js"):
         Whether larger results are better.
     search_space
         By which axes know their scale.
+    only
+        Show this chart alone, without tabs.
+    importance
+        The manager has a route ``/importance`` that answers ``{"importance": {name: share}}``.
     """
 
-    def __init__(self, experiment: str, *, maximize: bool, search_space: object, only: str | None = None) -> None:
+    def __init__(
+        self,
+        experiment: str,
+        *,
+        maximize: bool,
+        search_space: object,
+        only: str | None = None,
+        importance: bool = False,
+    ) -> None:
         super().__init__()
         self._props["experiment"] = experiment
         self._props["maximize"] = maximize
         self._props["searchSpace"] = search_space
         self._props["only"] = only
+        self._props["importance"] = importance
 
 
 class BestTrials(Element, component="static/best_trials.js"):
@@ -79,6 +92,22 @@ class BestTrials(Element, component="static/best_trials.js"):
         super().__init__()
         self._props["experiment"] = experiment
         self._props["maximize"] = maximize
+
+
+class Experiments(Element, component="static/experiments.js"):
+    """The list of all experiments of this user on this machine; `experiment` is the id of the one that shows it."""
+
+    def __init__(self, experiment: str) -> None:
+        super().__init__()
+        self._props["experiment"] = experiment
+
+
+class ExperimentsChart(Element, component="static/experiments_chart.js"):
+    """The best results of several experiments over trials or time; `experiment` is shown at first."""
+
+    def __init__(self, experiment: str) -> None:
+        super().__init__()
+        self._props["experiment"] = experiment
 
 
 class LogView(Element, component="static/log_view.js"):

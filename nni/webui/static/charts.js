@@ -19,7 +19,7 @@ const PAUSE = 2000; // ms between two drawings while trials change
 
 export default {
   template: '<div class="charts"></div>',
-  props: { experiment: String, maximize: Boolean, searchSpace: Object, only: String },
+  props: { experiment: String, maximize: Boolean, searchSpace: Object, only: String, importance: Boolean },
   mounted() {
     this.host = el("div", { class: "chart-host", role: "tabpanel" });
     if (this.only) this.$el.append(el("div", { class: "card-head" }, el("h2", {}, TABS[this.only][0])));
@@ -67,7 +67,7 @@ export default {
       }
       this.chart?.dispose();
       const open = (id) => id && window.dispatchEvent(new CustomEvent("nni-open-trial", { detail: id }));
-      this.chart = new TABS[this.name][1](this.host, { maximize: this.maximize, searchSpace: this.searchSpace, open });
+      this.chart = new TABS[this.name][1](this.host, { maximize: this.maximize, searchSpace: this.searchSpace, importance: this.importance, open });
       this.drawn = Date.now();
       this.chart.update();
     },

@@ -103,12 +103,34 @@ export async function copy(text, event) {
     area.remove();
   }
   const button = event?.target?.closest?.("button");
-  if (button && !button.dataset.before) {
-    button.dataset.before = button.textContent;
-    button.textContent = "Copied ✓";
+  if (button && !button.copied) {
+    const before = [...button.childNodes];
+    button.copied = true;
+    button.replaceChildren(button.classList.contains("icon") ? "✓" : "Copied ✓");
     setTimeout(() => {
-      button.textContent = button.dataset.before;
-      delete button.dataset.before;
+      button.replaceChildren(...before);
+      button.copied = false;
     }, 1500);
   }
+}
+
+// Symbols that no font has to have.
+const PATHS = {
+  copy: "M5.5 3.5h7v9h-7zM3.5 5.5v9h7",
+  again: "M13 8a5 5 0 1 1-1.6-3.7M13 2v3.2H9.8",
+  edit: "M3 13l.6-3L10.4 3.2l2.4 2.4L6 12.4zM8.8 4.8l2.4 2.4",
+  kill: "M4 4l8 8M12 4l-8 8",
+  open: "M6 3.5 10.5 8 6 12.5",
+  close: "M3.5 6 8 10.5 12.5 6",
+};
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", "symbol");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return svg;
 }

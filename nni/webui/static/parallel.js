@@ -111,7 +111,10 @@ export class Parallel extends Chart {
         return { ...common(place), name, type: "category", data: known };
       }
       const positive = lines.every((line) => line.values[place] === null || line.values[place] > 0);
-      return { ...common(place), name, type: this.isLog(name) && positive ? "log" : "value", scale: true };
+      const log = this.isLog(name) && positive;
+      const node = (this.props.searchSpace ?? {})[name];
+      const known = log && LOG.has(node?._type) && node._type.endsWith("uniform"); // decades would leave half of the axis empty
+      return { ...common(place), name, type: log ? "log" : "value", scale: true, ...(known ? { min: node._value[0], max: node._value[1] } : {}) };
     });
     const metrics = lines.map((line) => line.values.at(-1));
     const [low, high] = [Math.min(...metrics), Math.max(...metrics)];

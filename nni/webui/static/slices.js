@@ -19,7 +19,7 @@ export class Slices extends Chart {
     this.tools.append(this.first, this.second);
     this.exports(() => [["trial", "id", ...board.parameters, "metric"], ...this.rows().map((trial) => [trial.seq, trial.id, ...board.parameters.map((_, place) => trial.p[place]), trial.metric])]);
     this.chart.on("click", (event) => props.open?.(board.trials.get(event.data?.[2] ?? event.data?.[3])?.id));
-    board.json("/importance").then((found) => this.weigh(found), () => {}); // not every manager computes it
+    if (props.importance) board.json("/importance").then((found) => this.weigh(found), () => {});
   }
 
   weigh(found) {
@@ -112,7 +112,7 @@ export class Slices extends Chart {
     const { at: _y, ...yKind } = ky;
     return {
       ...base(),
-      grid: { left: 70, right: 90, top: 20, bottom: 50 },
+      grid: { left: 70, right: 120, top: 34, bottom: 50 },
       tooltip: tooltip((item) => {
         const trial = board.trials.get(item.value[3]);
         return trial ? described(trial, board.parameters) : `about ${number(item.value[2])}`;
@@ -161,11 +161,11 @@ function smooth(points, kx, ky) {
 function patch(api, { x, y }) {
   const [i, j] = [api.value(4), api.value(5)];
   const corner = (line, cell, side) => (line.edge ? line.edge(cell + side) : cell - 0.5 + side);
-  const from = api.coord([corner(x, i, 0), corner(y, j, 0)]);
-  const to = api.coord([corner(x, i, 1), corner(y, j, 1)]);
+  const from = api.coord([corner(x, i, 0), corner(y, j, 0)]).map(Math.round); // whole pixels leave no seams
+  const to = api.coord([corner(x, i, 1), corner(y, j, 1)]).map(Math.round);
   return {
     type: "rect",
-    shape: { x: Math.min(from[0], to[0]), y: Math.min(from[1], to[1]), width: Math.abs(to[0] - from[0]) + 1, height: Math.abs(to[1] - from[1]) + 1 },
+    shape: { x: Math.min(from[0], to[0]), y: Math.min(from[1], to[1]), width: Math.abs(to[0] - from[0]), height: Math.abs(to[1] - from[1]) },
     style: { fill: api.visual("color"), opacity: 0.55 },
   };
 }

@@ -38,7 +38,7 @@ export function trialPanel(trial, { readOnly, act, close }) {
 
   function drawHead() {
     const full = state.full;
-    head.replaceChildren(
+    const parts = [
       el("strong", {}, `Trial ${trial.seq}`),
       el("button", { type: "button", class: "icon mono", title: "Copy the id", onclick: (event) => copy(trial.id, event) }, trial.id),
       statusElement(trial.status),
@@ -51,7 +51,8 @@ export function trialPanel(trial, { readOnly, act, close }) {
       el("button", { type: "button", class: "button small", onclick: () => act("tensorboard", [trial.id]) }, "TensorBoard"),
       !readOnly && UNENDED.has(trial.status) && el("button", { type: "button", class: "button small danger", onclick: () => act("kill", trial.id) }, "Kill"),
       el("button", { type: "button", class: "icon", "aria-label": "Close", onclick: close }, "✕"),
-    );
+    ];
+    head.replaceChildren(...parts.filter(Boolean));
   }
 
   async function load() {

@@ -5,7 +5,8 @@ import { board } from "nni-page/board.js";
 import * as address from "nni-page/address.js";
 import { compare } from "nni-page/compare.js";
 import { Filters } from "nni-page/filters.js";
-import { copy, csv, duration, el, number, python, save, statusElement, time } from "nni-page/format.js";
+import { copy, csv, duration, el, icon, number, python, save, statusElement, time } from "nni-page/format.js";
+import { tensorboard } from "nni-page/tensorboard.js";
 import { trialPanel } from "nni-page/trial_panel.js";
 
 const PANEL = 460; // height of an opened trial
@@ -31,7 +32,7 @@ function mixed(a, b, nodeA, nodeB, descending) {
 export default {
   template: '<div class="trial-table"></div>',
   props: { experiment: String, readOnly: Boolean },
-  emits: ["kill", "rerun", "customize", "tensorboard"],
+  emits: ["kill", "rerun", "customize"],
   mounted() {
     AgGrid.ModuleRegistry.registerModules([AgGrid.AllCommunityModule]);
     this.opened = new Map(); // sequence of an open trial -> its detail row
@@ -59,7 +60,7 @@ export default {
   methods: {
     toolbar() {
       this.compareButton = el("button", { type: "button", class: "button", disabled: true, onclick: () => this.compare() }, "Compare");
-      this.boardButton = el("button", { type: "button", class: "button", disabled: true, title: "Show the selected trials in TensorBoard", onclick: () => this.$emit("tensorboard", this.selected().map((trial) => trial.id)) }, "TensorBoard");
+      const tensorboardButton = el("button", { type: "button", class: "button", title: "Show the selected trials in TensorBoard", onclick: () => tensorboard(this.selected().map((trial) => trial.id)) }, "TensorBoard");
       this.columnMenu = el("details", { class: "export columns" }, el("summary", { class: "button" }, "Columns"));
       this.columnMenu.addEventListener("toggle", () => this.columnMenu.open && this.fillColumns());
       document.addEventListener("click", (event) => !this.columnMenu.contains(event.target) && (this.columnMenu.open = false));
@@ -70,7 +71,7 @@ export default {
         this.count,
         el("span", { class: "spring" }),
         this.compareButton,
-        this.boardButton,
+        tensorboardButton,
         !this.readOnly && el("button", { type: "button", class: "button", onclick: () => this.$emit("customize", "") }, "Customized trial"),
         this.columnMenu,
         el("button", { type: "button", class: "button", onclick: () => this.export(), title: "The trials that are shown, as CSV" }, "CSV"),
@@ -90,11 +91,11 @@ export default {
       this.shown = new Set(address.remembered(`nni-columns-${this.experiment}`, null) ?? defaults);
       const figure = { comparator: last, type: "rightAligned", valueFormatter: (cell) => number(cell.value) };
       const plain = [
-        { colId: "open", headerName: "", width: 44, pinned: this.narrow() ? null : "left", sortable: false, resizable: false, lockPosition: "left", cellRenderer: (cell) => this.opener(cell) },
+        { colId: "open", headerName: "", width: 44, pinned: this.narrow() ? null : "left", sortable: false, resizable: false, lockPosition: "left", cellClass: "tight", cellRenderer: (cell) => this.opener(cell) },
         this.column("seq", "No.", (trial) => trial.seq, { width: 80, ...figure }),
         this.column("id", "ID", (trial) => trial.id, { width: 90, cellClass: "mono" }),
         this.column("status", "Status", (trial) => trial.status, { width: 150, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
-        this.column("metric", "Default metric", (trial) => trial.metric, { width: 140, ...figure, cellClass: "strong" }),
+        this.column("metric", "Default metric", (trial) => trial.metric, { width: 140, ...figure, cellClass: ["strong", "ag-right-aligned-cell"] }),
         this.column("duration", "Duration", (trial) => board.duration(trial), { width: 105, ...figure, valueFormatter: (cell) => duration(cell.value) }),
         this.column("start", "Start time", (trial) => trial.start, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
         this.column("end", "End time", (trial) => trial.end, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
@@ -105,7 +106,7 @@ export default {
       ];
       const parameters = board.parameters.map((name, place) => this.column(`parameter:${name}`, name, (trial) => trial.p[place], { width: 130, comparator: mixed, valueFormatter: (cell) => number(cell.value) }));
       const metrics = board.metrics.map((name, place) => this.column(`metric:${name}`, `Metric ${name}`, (trial) => trial.m[place], { width: 130, comparator: mixed, valueFormatter: (cell) => number(cell.value), sortable: !this.paged }));
-      const actions = { colId: "actions", headerName: "", width: 132, pinned: this.narrow() ? null : "right", sortable: false, resizable: false, cellRenderer: (cell) => this.actions(cell) };
+      const actions = { colId: "actions", headerName: "", width: 132, pinned: this.narrow() ? null : "right", sortable: false, resizable: false, cellClass: "tight", cellRenderer: (cell) => this.actions(cell) };
       return [...plain, ...parameters, ...metrics, actions];
     },
     narrow() {
@@ -137,19 +138,19 @@ export default {
     opener(cell) {
       if (!cell.data || cell.data.detail) return "";
       const open = this.opened.has(cell.data.seq);
-      return el("button", { type: "button", class: "icon", "aria-expanded": String(open), "aria-label": `${open ? "Close" : "Open"} trial ${cell.data.seq}`, onclick: () => this.toggle(cell.data) }, open ? "▾" : "▸");
+      return el("button", { type: "button", class: "icon", "aria-expanded": String(open), "aria-label": `${open ? "Close" : "Open"} trial ${cell.data.seq}`, onclick: () => this.toggle(cell.data) }, icon(open ? "close" : "open"));
     },
     actions(cell) {
       const trial = cell.data;
       if (!trial || trial.detail) return "";
-      const act = (symbol, label, run) => el("button", { type: "button", class: "icon", title: label, "aria-label": `${label}, trial ${trial.seq}`, onclick: run }, symbol);
+      const act = (symbol, label, run) => el("button", { type: "button", class: "icon", title: label, "aria-label": `${label}, trial ${trial.seq}`, onclick: run }, icon(symbol));
       return el(
         "span",
         { class: "row-actions" },
-        act("⧉", "Copy the parameters as Python", async (event) => copy(python((await board.json(`/trials/${trial.id}`)).parameters), event)),
-        !this.readOnly && act("↻", "Run again with the same parameters", () => this.$emit("rerun", trial.id)),
-        !this.readOnly && act("✎", "Customized trial from this one", () => this.$emit("customize", trial.id)),
-        !this.readOnly && UNENDED.has(trial.status) && act("✕", "Kill", () => this.$emit("kill", trial.id)),
+        act("copy", "Copy the parameters as Python", async (event) => copy(python((await board.json(`/trials/${trial.id}`)).parameters), event)),
+        !this.readOnly && act("again", "Run again with the same parameters", () => this.$emit("rerun", trial.id)),
+        !this.readOnly && act("edit", "Customized trial from this one", () => this.$emit("customize", trial.id)),
+        !this.readOnly && UNENDED.has(trial.status) && act("kill", "Kill", () => this.$emit("kill", trial.id)),
       );
     },
 
@@ -280,13 +281,12 @@ export default {
       return matching;
     },
     selected() {
-      return this.api.getSelectedRows().filter((trial) => !trial.detail);
+      return (this.api?.getSelectedRows() ?? []).filter((trial) => !trial.detail);
     },
     selectionChanged() {
       const number_ = this.selected().length;
       this.compareButton.disabled = number_ < 2;
       this.compareButton.textContent = number_ > 1 ? `Compare ${number_}` : "Compare";
-      this.boardButton.disabled = number_ < 1;
     },
     compare() {
       compare(this.selected().map((trial) => trial.seq));
@@ -310,7 +310,7 @@ export default {
         if (this.paged) this.below.replaceChildren();
         else this.api.applyTransaction({ remove: [row] });
       } else {
-        const panel = trialPanel(trial, { readOnly: this.readOnly, act: (what, id) => this.$emit(what, id), close: () => this.toggle(trial) });
+        const panel = trialPanel(trial, { readOnly: this.readOnly, act: (what, id) => (what === "tensorboard" ? tensorboard(id) : this.$emit(what, id)), close: () => this.toggle(trial) });
         const detail = { detail: true, seq: trial.seq, panel };
         if (this.paged) {
           for (const other of this.opened.values()) other.panel.close();

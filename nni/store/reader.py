@@ -81,8 +81,13 @@ class Reader:
 
     def best(self, *, maximize: bool) -> Trial | None:
         """Return the succeeded trial with the best value, None before there is one."""
-        found = self.trials([TrialStatus.SUCCEEDED], "-metric" if maximize else "metric", limit=1)
-        return found[0] if found and found[0].value is not None else None
+        # By the index over values: this is asked with every change, whatever the number of trials.
+        query = (
+            f"SELECT {TRIAL_COLUMNS} FROM trial INDEXED BY trial_by_value WHERE value IS NOT NULL AND status = ? "  # noqa: S608
+            f"ORDER BY value {'DESC' if maximize else 'ASC'}, sequence LIMIT 1"
+        )
+        row = self._query(query, [TrialStatus.SUCCEEDED.value]).fetchone()
+        return to_trial(row) if row else None
 
     def metrics(
         self, kind: str | None = None, sequences: tuple[int, int] | None = None, *, latest: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from nicegui import ui
 
@@ -92,13 +91,16 @@ def _tools(live: Live, page: OpenPage, api: str) -> None:
         button("Search space", "quiet", viewers.search_space, title="Show the search space")
         button("Config", "quiet", viewers.config, title="Show the configuration")
         button("Logs", "quiet", lambda: viewers.logs(), title="Show the logs of manager and dispatcher")  # noqa: PLW0108
-        with button("⋯", "quiet more", None, aria_label="More", title="More"), ui.menu().classes("sheet"):
-            _more(page, api, viewers)
+        with button("⋯", "quiet more", lambda: _more(page, api, menu), aria_label="More", title="More"):
+            menu = ui.menu().classes("sheet")
     page.viewers = viewers
 
 
-def _more(page: OpenPage, api: str, viewers: Any) -> None:
-    with Tag("div", "menu"):
+def _more(page: OpenPage, api: str, menu: ui.menu) -> None:
+    """Fill the menu when it is first opened."""
+    if menu.default_slot.children:
+        return
+    with menu, Tag("div", "menu"):
         Tag("div", "menu-head", "Refresh")
         with Tag("div", "menu-choices", role="radiogroup", aria_label="Refresh interval"):
             _intervals(page)
@@ -111,7 +113,6 @@ def _more(page: OpenPage, api: str, viewers: Any) -> None:
         Tag("div", "menu-head", f"About: NNI {__version__}")
         Tag("a", "menu-item", "REST API", href=f"{api.removesuffix('/api/v1/nni')}/docs")
         Tag("a", "menu-item", "Report a problem", href=FEEDBACK, target="_blank", rel="noopener")
-    del viewers
 
 
 def _intervals(page: OpenPage) -> None:

@@ -2,18 +2,14 @@
 import { board } from "nni-page/board.js";
 import * as address from "nni-page/address.js";
 import { el } from "nni-page/format.js";
-import { MetricChart } from "nni-page/metric_chart.js";
-import { Parallel } from "nni-page/parallel.js";
-import { DurationChart } from "nni-page/duration_chart.js";
-import { Curves } from "nni-page/curves.js";
-import { Slices } from "nni-page/slices.js";
 
+// Each with how its script is fetched: only that of the chosen tab is.
 const TABS = {
-  metric: ["Default metric", MetricChart],
-  parameters: ["Hyper-parameter", Parallel],
-  duration: ["Trial duration", DurationChart],
-  intermediate: ["Intermediate result", Curves],
-  slices: ["Slices and importance", Slices],
+  metric: ["Default metric", async () => (await import("nni-page/metric_chart.js")).MetricChart],
+  parameters: ["Hyper-parameter", async () => (await import("nni-page/parallel.js")).Parallel],
+  duration: ["Trial duration", async () => (await import("nni-page/duration_chart.js")).DurationChart],
+  intermediate: ["Intermediate result", async () => (await import("nni-page/curves.js")).Curves],
+  slices: ["Slices and importance", async () => (await import("nni-page/slices.js")).Slices],
 };
 const PAUSE = 2000; // ms between two drawings while trials change
 
@@ -35,6 +31,7 @@ export default {
     this.off?.();
     this.theme.disconnect();
     clearTimeout(this.timer);
+    this.turn = Infinity;
     this.chart?.dispose();
   },
   methods: {
@@ -59,15 +56,18 @@ export default {
       address.set({ tab: name === "metric" ? "" : name });
       this.show(name);
     },
-    show(name) {
+    async show(name) {
       this.name = name in TABS ? name : "metric";
       for (const [other, button] of Object.entries(this.buttons ?? {})) {
         button.setAttribute("aria-selected", other === this.name);
         button.tabIndex = other === this.name ? 0 : -1;
       }
+      const turn = (this.turn = (this.turn ?? 0) + 1);
+      const Chosen = await TABS[this.name][1]();
+      if (turn !== this.turn) return;
       this.chart?.dispose();
       const open = (id) => id && window.dispatchEvent(new CustomEvent("nni-open-trial", { detail: id }));
-      this.chart = new TABS[this.name][1](this.host, { maximize: this.maximize, searchSpace: this.searchSpace, importance: this.importance, open });
+      this.chart = new Chosen(this.host, { maximize: this.maximize, searchSpace: this.searchSpace, importance: this.importance, open });
       this.drawn = Date.now();
       this.chart.update();
     },
@@ -78,7 +78,7 @@ export default {
       this.timer = setTimeout(() => {
         this.timer = null;
         this.drawn = Date.now();
-        if (!document.hidden) this.chart.update();
+        if (!document.hidden) this.chart?.update();
       }, Math.max(0, wait));
     },
   },

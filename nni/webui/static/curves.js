@@ -4,6 +4,8 @@ import * as address from "./address.js";
 import { axis, base, Chart, colors, fill, select, tooltip, zoom } from "./chart.js";
 import { el, number } from "./format.js";
 
+// Few curves are told apart by colour (Okabe and Ito), many by rank.
+const FEW = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a57c00", "#56b4e9", "#7f5fc4", "#8c8c8c"];
 const TOPS = [10, 20, 50, 100, 200, 500];
 
 export class Curves extends Chart {
@@ -68,8 +70,9 @@ export class Curves extends Chart {
 
   option_() {
     const c = colors();
-    const many = this.curves.length > 12;
-    const tint = (place) => mix(c.scale, 1 - place / Math.max(1, this.curves.length - 1));
+    const many = this.curves.length > FEW.length;
+    const tint = (place) => (many ? ranked(place) : FEW[place]);
+    const ranked = (place) => mix(c.scale, 1 - place / Math.max(1, this.curves.length - 1));
     return {
       ...base(),
       legend: many ? { show: false } : { top: 0, right: 8, type: "scroll", textStyle: { color: c.text } },

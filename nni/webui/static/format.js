@@ -134,3 +134,10 @@ export function icon(name) {
   svg.append(path);
   return svg;
 }
+
+export function check(label, checked, change) {
+  const box = el("input", { type: "checkbox", onchange: (event) => change(event.target.checked) });
+  box.checked = checked;
+  return el("label", { class: "check" }, box, ` ${label}`);
+}
+

@@ -1,6 +1,6 @@
 // A text file from its end: the last lines at first, more on demand; with search and wrapping.
 import { remember, remembered } from "./address.js";
-import { el } from "./format.js";
+import { check, el } from "./format.js";
 
 const LINES = 2000;
 const FOLLOW = 2000; // ms between looks at a file that is followed
@@ -102,10 +102,3 @@ export function logView(url, name) {
   load();
   return { element, close: () => (state.open = false) };
 }
-
-export function check(label, checked, change) {
-  const box = el("input", { type: "checkbox", onchange: (event) => change(event.target.checked) });
-  box.checked = checked;
-  return el("label", { class: "check" }, box, ` ${label}`);
-}
-

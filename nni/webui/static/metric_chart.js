@@ -2,8 +2,7 @@
 import { board } from "./board.js";
 import * as address from "./address.js";
 import { axis, base, Chart, colors, described, fill, select, tooltip, zoom } from "./chart.js";
-import { check } from "./log.js";
-import { number } from "./format.js";
+import { check, number } from "./format.js";
 
 const LARGE = 2000; // points from which on they are drawn in one stroke
 

@@ -4,7 +4,7 @@ import * as address from "./address.js";
 import { axis, base, Chart, colors, described, fill, select, tooltip } from "./chart.js";
 import { el, number } from "./format.js";
 
-const MOST = 1500; // points of one slice
+const MOST = 1200; // points of one slice
 const CELLS = 36; // of a map, in each direction
 const LOG = new Set(["loguniform", "qloguniform", "lognormal", "qlognormal"]);
 
@@ -93,7 +93,7 @@ export class Slices extends Chart {
       }),
       yAxis: names.map((_, place) => ({ ...axis("", { type: "value", scale: true }), gridIndex: place, axisLabel: { color: c.muted, show: place % wide === 0, formatter: number } })),
       series: names.map((name, place) => ({
-        type: "scatter", xAxisIndex: place, yAxisIndex: place, symbolSize: 4, itemStyle: { color: c.accent, opacity: 0.4 },
+        type: "scatter", xAxisIndex: place, yAxisIndex: place, symbolSize: rows.length > 500 ? 3 : 6, large: rows.length > 500, largeThreshold: 1, itemStyle: { color: c.accent, opacity: 0.4 },
         data: rows.map((trial) => [kinds[place].at(trial), trial.metric, trial.seq]).filter((point) => point[0] !== null),
       })),
     };

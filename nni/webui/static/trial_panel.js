@@ -3,7 +3,6 @@ import { board } from "./board.js";
 import { Curves } from "./curves.js";
 import { copy, duration, el, number, python, statusElement, time } from "./format.js";
 import { logView } from "./log.js";
-import { modelGraph } from "./model_graph.js";
 
 const UNENDED = new Set(["WAITING", "RUNNING", "UNKNOWN"]);
 const LOGS = { "View trial log": "trial.log", "View trial error": "stderr", "View trial stdout": "stdout" };
@@ -69,7 +68,7 @@ export function trialPanel(trial, { readOnly, act, close }) {
   board.json(`/trials/${trial.id}/files`).then(
     (found) => {
       if (!found.some((file) => file.name === "model.onnx")) return;
-      views.Model = () => modelGraph(body, trial);
+      views.Model = () => void import("./model_graph.js").then(({ modelGraph }) => modelGraph(body, trial));
       drawTabs();
     },
     () => {},

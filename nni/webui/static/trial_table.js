@@ -3,30 +3,49 @@
 import * as AgGrid from "nicegui-aggrid";
 import { board } from "nni-page/board.js";
 import * as address from "nni-page/address.js";
-import { compare } from "nni-page/compare.js";
 import { Filters } from "nni-page/filters.js";
 import { copy, csv, duration, el, icon, number, python, save, statusElement, time } from "nni-page/format.js";
-import { tensorboard } from "nni-page/tensorboard.js";
-import { trialPanel } from "nni-page/trial_panel.js";
+
+// Fetched when they are first wanted.
+const compare = async (trials) => (await import("nni-page/compare.js")).compare(trials);
+const tensorboard = async (trials) => (await import("nni-page/tensorboard.js")).tensorboard(trials);
 
 const PANEL = 460; // height of an opened trial
 const UNENDED = new Set(["WAITING", "RUNNING", "UNKNOWN"]);
 const DEFAULT_PARAMETERS = 6;
 const PAGE = 50;
 
-// Trials without the figure come last, whichever way round.
-function last(a, b, nodeA, nodeB, descending) {
-  const [none, other] = [typeof a !== "number", typeof b !== "number"];
-  if (none || other) return none && other ? String(a ?? "").localeCompare(String(b ?? "")) : (none ? 1 : -1) * (descending ? -1 : 1);
-  return a - b;
+// Sorting is done in `sortRows`, once for all rows: the grid itself would read both values again for each comparison.
+const same = () => 0;
+
+// Numbers before texts before nothing, whichever way round: trials without the figure come last.
+function rank(value) {
+  return typeof value === "number" ? 0 : value === null || value === undefined || value === "" ? 2 : 1;
 }
 
-function mixed(a, b, nodeA, nodeB, descending) {
-  if (typeof a === "number" || typeof b === "number" || a == null || b == null) {
-    if (typeof a === "string" && typeof b === "string") return a.localeCompare(b);
-    return last(a, b, nodeA, nodeB, descending);
-  }
-  return String(a).localeCompare(String(b));
+function compareBy(keys, sign) {
+  return (a, b) => {
+    const [x, y] = [keys.get(a), keys.get(b)];
+    const [rx, ry] = [rank(x), rank(y)];
+    if (rx !== ry) return rx - ry;
+    if (rx === 2) return 0;
+    return sign * (rx === 0 ? x - y : String(x).localeCompare(String(y)));
+  };
+}
+
+function sortRows(api, nodes) {
+  const sorted = api.getColumnState().filter((column) => column.sort).sort((a, b) => a.sortIndex - b.sortIndex);
+  const orders = sorted.map(({ colId, sort }) => {
+    const { valueGetter } = api.getColumnDef(colId);
+    return compareBy(new Map(nodes.map((node) => [node, valueGetter(node)])), sort === "desc" ? -1 : 1);
+  });
+  nodes.sort((a, b) => {
+    for (const order of orders) {
+      const found = order(a, b);
+      if (found) return found;
+    }
+    return a.data.seq - b.data.seq;
+  });
 }
 
 export default {
@@ -89,7 +108,7 @@ export default {
     columns() {
       const defaults = ["seq", "id", "status", "metric", "duration", ...board.parameters.slice(0, DEFAULT_PARAMETERS).map((name) => `parameter:${name}`)];
       this.shown = new Set(address.remembered(`nni-columns-${this.experiment}`, null) ?? defaults);
-      const figure = { comparator: last, type: "rightAligned", valueFormatter: (cell) => number(cell.value) };
+      const figure = { type: "rightAligned", valueFormatter: (cell) => number(cell.value) };
       const plain = [
         { colId: "open", headerName: "", width: 44, pinned: this.narrow() ? null : "left", sortable: false, resizable: false, lockPosition: "left", cellClass: "tight", cellRenderer: (cell) => this.opener(cell) },
         this.column("seq", "No.", (trial) => trial.seq, { width: 80, ...figure }),
@@ -104,8 +123,8 @@ export default {
         this.column("source", "Source", (trial) => trial.source, { width: 110 }),
         this.column("message", "Message", (trial) => trial.message, { width: 260, tooltipValueGetter: (cell) => cell.value }),
       ];
-      const parameters = board.parameters.map((name, place) => this.column(`parameter:${name}`, name, (trial) => trial.p[place], { width: 130, comparator: mixed, valueFormatter: (cell) => number(cell.value) }));
-      const metrics = board.metrics.map((name, place) => this.column(`metric:${name}`, `Metric ${name}`, (trial) => trial.m[place], { width: 130, comparator: mixed, valueFormatter: (cell) => number(cell.value), sortable: !this.paged }));
+      const parameters = board.parameters.map((name, place) => this.column(`parameter:${name}`, name, (trial) => trial.p[place], { width: 130, valueFormatter: (cell) => number(cell.value) }));
+      const metrics = board.metrics.map((name, place) => this.column(`metric:${name}`, `Metric ${name}`, (trial) => trial.m[place], { width: 130, valueFormatter: (cell) => number(cell.value), sortable: !this.paged }));
       const actions = { colId: "actions", headerName: "", width: 132, pinned: this.narrow() ? null : "right", sortable: false, resizable: false, cellClass: "tight", cellRenderer: (cell) => this.actions(cell) };
       return [...plain, ...parameters, ...metrics, actions];
     },
@@ -165,11 +184,12 @@ export default {
       const options = {
         theme: AgGrid.themeQuartz.withPart(AgGrid.colorSchemeVariable).withParams({ fontFamily: "inherit", fontSize: 13, rowHeight: 34, headerHeight: 36, wrapperBorderRadius: 6, spacing: 6 }),
         columnDefs: columns,
-        defaultColDef: { sortable: true, resizable: true, suppressHeaderMenuButton: true, tooltipValueGetter: null },
+        defaultColDef: { sortable: true, comparator: same, resizable: true, suppressHeaderMenuButton: true, tooltipValueGetter: null },
         getRowId: (row) => (row.data.detail ? `detail-${row.data.seq}` : String(row.data.seq)),
         rowSelection: { mode: "multiRow", checkboxes: (row) => !row.data?.detail, headerCheckbox: !this.paged, selectAll: "filtered", enableClickSelection: false, isRowSelectable: (row) => !row.data?.detail },
         selectionColumnDef: { width: 44, pinned: this.narrow() ? null : "left", resizable: false },
         animateRows: false,
+        rowBuffer: 4,
         suppressMovableColumns: false,
         ensureDomOrder: true,
         pagination: true,
@@ -201,7 +221,7 @@ export default {
         fullWidthCellRenderer: (row) => row.data.panel.element,
         isExternalFilterPresent: () => this.filters.active,
         doesExternalFilterPass: (node) => this.filters.passes(node.data.detail ? board.trials.get(node.data.seq) : node.data),
-        postSortRows: (rows) => this.placeDetails(rows.nodes),
+        postSortRows: (rows) => this.placeDetails(rows.api, rows.nodes),
       };
     },
     pagedOptions() {
@@ -231,10 +251,14 @@ export default {
       };
     },
     // An opened trial stands right below its row, whatever the order.
-    placeDetails(nodes) {
-      if (!this.opened.size) return;
+    placeDetails(api, nodes) {
+      if (!this.opened.size) {
+        sortRows(api, nodes);
+        return;
+      }
       const details = new Map(nodes.filter((node) => node.data.detail).map((node) => [node.data.seq, node]));
       const rows = nodes.filter((node) => !node.data.detail);
+      sortRows(api, rows);
       nodes.length = 0;
       for (const node of rows) {
         nodes.push(node);
@@ -258,8 +282,7 @@ export default {
     filtered() {
       if (!this.api) return;
       if (this.paged) this.api.purgeInfiniteCache();
-      else this.api.onFilterChanged();
-      this.counted();
+      else this.api.onFilterChanged(); // tells of its new model, which is counted
     },
     sorted() {
       const [sort] = this.api.getColumnState().filter((column) => column.sort);
@@ -268,12 +291,12 @@ export default {
     counted() {
       if (!this.api) return;
       const total = this.paged ? board.total : board.trials.size;
-      const shown = this.paged ? (this.found ?? total) : this.api.getDisplayedRowCount() && this.filters.active ? this.matching() : total;
+      const shown = !this.filters.active ? total : this.paged ? (this.found ?? total) : this.matching();
       const none = total === 0;
       this.empty.hidden = !none;
       this.gridHost.hidden = none;
       this.empty.textContent = "No trial yet. The first one appears as soon as the tuner has suggested its parameters.";
-      this.count.textContent = none ? "" : this.filters.active ? `${this.filters.active && !this.paged ? this.matching() : shown} of ${total}` : `${total}`;
+      this.count.textContent = none ? "" : this.filters.active ? `${shown} of ${total}` : `${total}`;
     },
     matching() {
       let matching = 0;
@@ -302,7 +325,7 @@ export default {
 
     // Opened trials
 
-    toggle(trial) {
+    async toggle(trial) {
       const row = this.opened.get(trial.seq);
       if (row) {
         row.panel.close();
@@ -310,6 +333,8 @@ export default {
         if (this.paged) this.below.replaceChildren();
         else this.api.applyTransaction({ remove: [row] });
       } else {
+        const { trialPanel } = await import("nni-page/trial_panel.js");
+        if (this.opened.has(trial.seq)) return;
         const panel = trialPanel(trial, { readOnly: this.readOnly, act: (what, id) => (what === "tensorboard" ? tensorboard(id) : this.$emit(what, id)), close: () => this.toggle(trial) });
         const detail = { detail: true, seq: trial.seq, panel };
         if (this.paged) {
@@ -326,10 +351,10 @@ export default {
       const node = this.api.getRowNode(String(trial.seq));
       if (node) this.api.refreshCells({ rowNodes: [node], columns: ["open"], force: true });
     },
-    reveal(id) {
+    async reveal(id) {
       const trial = [...board.trials.values()].find((item) => item.id === id);
       if (!trial || !this.api) return;
-      if (!this.opened.has(trial.seq)) this.toggle(trial);
+      if (!this.opened.has(trial.seq)) await this.toggle(trial);
       const node = this.paged ? null : this.api.getRowNode(String(trial.seq));
       if (node && node.rowIndex !== null) {
         this.api.paginationGoToPage(Math.floor(node.rowIndex / this.api.paginationGetPageSize()));

@@ -20,7 +20,7 @@ export function trialPanel(trial, { readOnly, act, close }) {
     Parameters: () => parameters(body, state.full),
     "Intermediate result": () => intermediates(body, trial),
     Log: () => logs(body, trial),
-    Files: () => files(body, trial),
+    Files: () => void files(body, trial),
   };
 
   function show(name) {

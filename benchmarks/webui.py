@@ -59,7 +59,11 @@ def experiment(folder: Path, trials: int, changing: int) -> tuple[int, psutil.Pr
     fill(directory, trials, 50)
     with sqlite3.connect(directory / "db" / "nni.sqlite") as database:
         changed = json.loads(database.execute("SELECT config FROM config").fetchone()[0])
-        changed |= {"trialCommand": "python3 trial.py", "trialConcurrency": max(1, changing), "maxTrialNumber": trials + changing}
+        changed |= {
+            "trialCommand": "python3 trial.py",
+            "trialConcurrency": max(1, changing),
+            "maxTrialNumber": trials + changing,
+        }
         database.execute("UPDATE config SET config = ?", [json.dumps(changed)])
     database.close()
     port = free_port()
@@ -128,7 +132,11 @@ def interactions(visit: Visit) -> dict[str, float]:
     for place in (2, 3, 4, 5, 1):
         tabs.append(visit.seconds(click(f".charts .tab-list .tab-button:nth-child({place})")))
         visit.page.wait_for_timeout(1000)
-    return {**{name: median(values) for name, values in found.items()}, "tab_s": median(tabs), "slowest_tab_s": max(tabs)}
+    return {
+        **{name: median(values) for name, values in found.items()},
+        "tab_s": median(tabs),
+        "slowest_tab_s": max(tabs),
+    }
 
 
 def stall(browser: Browser, port: int, url: str) -> dict[str, float]:

@@ -83,7 +83,9 @@ def _conditions(text: str) -> tuple[ParameterFilter, ...]:
     try:
         return tuple(_condition(item) for item in json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HTTPException(400, f'where: a JSON list of {{"name", "values" or "low" and "high"}} ({error!r})') from None
+        raise HTTPException(
+            400, f'where: a JSON list of {{"name", "values" or "low" and "high"}} ({error!r})'
+        ) from None
 
 
 def _condition(item: dict[str, Any]) -> ParameterFilter:

@@ -109,7 +109,17 @@ class TensorboardTasks:
         links = Path(tempfile.mkdtemp(prefix="nni-tensorboard-"))
         for sequence, identifier, directory in trials:
             (links / f"{sequence}-{identifier}").symlink_to(directory, target_is_directory=True)  # the names of runs
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(links), "--host", host, "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "tensorboard.main",
+            "--logdir",
+            str(links),
+            "--host",
+            host,
+            "--port",
+            str(port),
+        ]
         log = (links / ".log").open("wb")
         with log:
             process = subprocess.Popen(  # noqa: S603

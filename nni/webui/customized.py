@@ -78,7 +78,10 @@ def _field(name: str, node: dict[str, Any], present: Any) -> Any:
 def _choice(name: str, values: list[Any], present: Any) -> Any:
     """Offer the values themselves: JSON text tells ``"1"`` from ``1`` and knows ``true``."""
     texts = [json.dumps(value) for value in values]
-    shown = {str(place): value if isinstance(value, str) else text for place, (value, text) in enumerate(zip(values, texts, strict=True))}
+    shown = {
+        str(place): value if isinstance(value, str) else text
+        for place, (value, text) in enumerate(zip(values, texts, strict=True))
+    }
     chosen = str(texts.index(json.dumps(present))) if json.dumps(present) in texts else "0"
     field = ui.select(shown, label=name, value=chosen).props("outlined dense options-dense").classes("field")
     return lambda: values[int(field.value)]

@@ -123,9 +123,13 @@ def _show_problems(place: Tag, errors: list[str], page: OpenPage) -> None:
 def _limits(live: Live, page: OpenPage, *, editable: bool) -> None:
     steering = Steering(live)
     Tag("h2", "", "Limits")
-    concurrency = _limit("Trial concurrency", steering.concurrency, editable=editable, hint="Trials that run at the same time")
+    concurrency = _limit(
+        "Trial concurrency", steering.concurrency, editable=editable, hint="Trials that run at the same time"
+    )
     number = _limit("Max trials", steering.trial_number, editable=editable, hint="No further trial starts beyond")
-    longest = _limit("Max duration", steering.duration, editable=editable, hint="No further trial starts after this time")
+    longest = _limit(
+        "Max duration", steering.duration, editable=editable, hint="No further trial starts after this time"
+    )
     space = _limit("Search space", steering.search_space, editable=editable, hint="What new trials are taken from")
 
     def update(summary: Summary) -> None:

@@ -32,7 +32,11 @@ class CompressedFiles:
         """Answer from memory where possible."""
         wanted = scope["type"] == "http" and scope["method"] == "GET"
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if not wanted or not path.startswith(self._below) or "gzip" not in Headers(scope=scope).get("accept-encoding", ""):
+        if (
+            not wanted
+            or not path.startswith(self._below)
+            or "gzip" not in Headers(scope=scope).get("accept-encoding", "")
+        ):
             await self._app(scope, receive, send)
             return
         if path not in self._kept:

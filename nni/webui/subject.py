@@ -37,4 +37,3 @@ class Subject(Protocol):
     async def add_trial(self, parameters: Any) -> int:
         """Queue a configuration of a person's own; returns its sequence number."""
         ...
-

@@ -8,7 +8,6 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 
-
 class Tag(TextElement):
     """An HTML element with a text that may change.
 

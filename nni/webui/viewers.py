@@ -100,7 +100,11 @@ def _flat(space: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str, s
         values = node.get("_value", [])
         nested = [item for item in values if isinstance(item, dict) and "_name" in item]
         shown = [item["_name"] if item in nested else item for item in values]
-        yield f"{prefix}{name}", node["_type"], ", ".join(value if isinstance(value, str) else json.dumps(value) for value in shown)
+        yield (
+            f"{prefix}{name}",
+            node["_type"],
+            ", ".join(value if isinstance(value, str) else json.dumps(value) for value in shown),
+        )
         for item in nested:
             inner = {key: value for key, value in item.items() if key != "_name"}
             yield from _flat(inner, f"{prefix}{name} = {item['_name']} / ")

@@ -137,7 +137,9 @@ def test_trials_are_found_by_id_number_status_and_parameters(more: Lab, browser:
         search.fill(trials[7]["id"])
         expect(count).to_have_text(f"1 of {len(trials)}")
         search.fill("7")
-        expect(page.locator('.ag-center-cols-container .ag-row [col-id="id"]', has_text=trials[7]["id"])).to_be_visible()
+        expect(
+            page.locator('.ag-center-cols-container .ag-row [col-id="id"]', has_text=trials[7]["id"])
+        ).to_be_visible()
         search.fill("")
         page.locator('.filters .chip[data-status="FAILED"]').click()
         expect(count).to_have_text(f"{len(failed(more))} of {len(trials)}")
@@ -259,8 +261,10 @@ def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: B
         form.get_by_label("x", exact=True).fill(str(HOLD))
         form.get_by_role("button", name="Submit").click()
         expect(form.locator(".problem")).to_contain_text("maxTrialNumber is reached")
-        more.rest.put("/experiment", params={"update_type": "TRIAL_CONCURRENCY"}, json={"params": {"trialConcurrency": 1}})
-        more.rest.put("/experiment", params={"update_type": "MAX_TRIAL_NUM"}, json={"params": {"maxTrialNumber": 40}})
+        more.rest.put(
+            "/experiment", params={"update_type": "TRIAL_CONCURRENCY"}, json={"params": {"trialConcurrency": 1}}
+        )
+        more.rest.put("/experiment", params={"update_type": "MAX_TRIAL_NUM"}, json={"params": {"maxTrialNumber": 500}})
         form.get_by_role("button", name="Submit").click()
         expect(form).to_have_count(0)
         mine = more.until(
@@ -284,6 +288,7 @@ def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: B
             lambda: [t for t in more.trials() if t["parameters"] == mine["parameters"] and t["id"] != mine["id"]], "it"
         )[0]
         more.until(lambda: more.get(f"/trials/{again['id']}")["status"] == "RUNNING", "its start")
+        more.rest.put("/experiment", params={"update_type": "MAX_TRIAL_NUM"}, json={"params": {"maxTrialNumber": 32}})
         more.rest.delete(f"/trial-jobs/{again['id']}")
 
 

@@ -85,16 +85,23 @@ class Lab:
     def trials(self) -> list[dict[str, Any]]:
         return self.get("/trials", limit=1000)["items"]
 
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def end(self) -> None:
         try:
             self.rest.delete("/experiment")
         except httpx.TransportError:  # gone already
             return
+        finally:
+            self.rest.close()
         registry = ExperimentRegistry()
         deadline = time.monotonic() + 30
         while registry.get(self.id).alive and time.monotonic() < deadline:
             time.sleep(0.05)
-        self.rest.close()
 
 
 def start(folder: Path, port: int, **changes: Any) -> Lab:
@@ -181,6 +188,7 @@ class Sight:
 
 def launch(playwright: Playwright) -> Browser:
     """Start Debian's Chromium; what Playwright would download is not needed."""
+    expect.set_options(timeout=PATIENCE)
     return playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
 
 

@@ -32,8 +32,11 @@ def router(experiment: ServedExperiment) -> APIRouter:
         await socket.accept()
         sender = asyncio.create_task(_push(socket, broadcaster, after, compact=compact))
         try:
-            while True:
-                await socket.receive_text()  # nothing is expected; this is how a closed connection is noticed
+            while True:  # this is also how a closed connection is noticed
+                text = await socket.receive_text()
+                if text.isdecimal():  # a page that knows all trials up to a revision wants the changes from there on
+                    sender.cancel()
+                    sender = asyncio.create_task(_push(socket, broadcaster, int(text), compact=compact))
         except WebSocketDisconnect:
             pass
         finally:
@@ -90,12 +93,13 @@ def _add_files(routes: APIRouter, experiment: ServedExperiment) -> None:
 
 
 async def _push(socket: WebSocket, broadcaster: Broadcaster, after: int, *, compact: bool) -> None:
-    """Send what changed, as fast as this client takes it and at most five times a second."""
+    """Send what changed, as fast as this client takes it and at most five times a second; no trials if `after` < 0."""
     while True:
         changed = broadcaster.changed
-        text, after = await broadcaster.trials(after, compact=compact)
-        if text is not None:
-            await socket.send_text(text)
+        if after >= 0:
+            text, after = await broadcaster.trials(after, compact=compact)
+            if text is not None:
+                await socket.send_text(text)
         await socket.send_text(broadcaster.summary())
         if broadcaster.ended:
             await socket.send_text('{"type":"end"}')

@@ -41,7 +41,8 @@ class CompressedFiles:
             return
         if path not in self._kept:
             answer = _Answer()
-            await self._app(_uncached(scope), receive, answer)
+            # Without the browser's own `receive`: one that goes away meanwhile would leave half a file to everybody else.
+            await self._app(_uncached(scope), _patience, answer)
             if not answer.compressible:
                 await answer.replay(send)
                 return
@@ -55,24 +56,32 @@ class CompressedFiles:
         await send({"type": "http.response.body", "body": body})
 
 
+async def _patience() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
 class _Answer:
     """Collects an answer."""
 
     def __init__(self) -> None:
         self._start: Message = {}
         self._pieces: list[bytes] = []
+        self._complete = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._start = message
         elif message["type"] == "http.response.body":
             self._pieces.append(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
 
     @property
     def compressible(self) -> bool:
         kind = Headers(raw=self._start["headers"]).get("content-type", "")
         large = sum(map(len, self._pieces)) > _SMALL
-        return self._start["status"] == 200 and large and any(name in kind for name in _COMPRESSIBLE)
+        compressible = large and any(name in kind for name in _COMPRESSIBLE)
+        return self._complete and self._start["status"] == 200 and compressible
 
     def compressed(self) -> tuple[MutableHeaders, bytes]:
         body = gzip.compress(b"".join(self._pieces), 9)

@@ -167,7 +167,8 @@ def test_a_page_says_when_its_manager_is_gone(isolated_home: Path, tmp_path: Pat
     with looking(browser, lab.root) as sight:
         page = sight.open("/oview")
         expect(page.locator(".status-large")).to_have_text("✓ Done")
-        os.kill(ExperimentRegistry().get(lab.id).pid or 0, signal.SIGKILL)
+        lab.rest.close()
+            os.kill(ExperimentRegistry().get(lab.id).pid or 0, signal.SIGKILL)
         expect(page.locator("#lost")).to_contain_text(f"nnictl resume {lab.id}", timeout=20_000)
         sight.shot("manager-gone")
         page.goto("about:blank")

@@ -92,6 +92,8 @@ class Lab:
         self.end()
 
     def end(self) -> None:
+        if self.rest.is_closed:
+            return
         try:
             self.rest.delete("/experiment")
         except httpx.TransportError:  # gone already
@@ -202,6 +204,7 @@ def looking(browser: Browser, root: str, **options: Any) -> Iterator[Sight]:
         yield sight
         sight.has_no_faults()
     except (AssertionError, Error):
+        print("what the browser complained of:", *sight.faults, sep="\n")
         sight.shot(f"failed-{re.sub(r'[^a-z0-9]+', '-', sight.page.url.lower())[-60:]}")
         raise
     finally:

@@ -46,7 +46,6 @@ class Board {
     for (const listener of this.listeners[kind]) listener(value);
   }
 
-  // `trials`: whether this page shows trials; one that does not is only told how the experiment stands.
   start(api) {
     if (this.api) return;
     this.api = api;
@@ -67,7 +66,7 @@ class Board {
         this.total = columns.total;
         this.loaded = true;
         this.emit("trials", { all: true, changed: [...this.trials.values()] });
-        this.reconnect(); // from now on with the trials that change
+        this.follow();
         return;
       } catch (error) {
         this.tell(false, error.message);
@@ -79,8 +78,8 @@ class Board {
   // Events
 
   connect() {
-    const wanted = this.loaded ? `?compact=1&after=${this.revision}` : `?compact=1&after=${Number.MAX_SAFE_INTEGER}`;
-    const socket = new WebSocket(`${location.origin.replace("http", "ws")}${this.api}/events${wanted}`);
+    const after = this.loaded ? this.revision : -1; // at first only how the experiment stands
+    const socket = new WebSocket(`${location.origin.replace("http", "ws")}${this.api}/events?compact=1&after=${after}`);
     this.socket = socket;
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
@@ -102,13 +101,15 @@ class Board {
       this.retry = Math.min(10_000, 1.5 * (this.retry ?? 500));
       setTimeout(() => this.socket === socket && this.connect(), this.retry);
     };
-    socket.onopen = () => (this.retry = 500);
+    socket.onopen = () => {
+      this.retry = 500;
+      if (after < 0 && this.loaded) this.follow();
+    };
   }
 
-  reconnect() {
-    const old = this.socket;
-    this.connect();
-    old?.close();
+  // From now on, also the trials that change.
+  follow() {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(String(this.revision));
   }
 
   tell(connected, reason = "") {

@@ -4,8 +4,8 @@
 
 A real manager, a real headless Chromium (Debian's, through Playwright). Main-thread work is what the browser itself
 counts as task time (``Performance.getMetrics``) until table and chart stand; bytes are those on the wire, cold cache.
-The longest stall of the event loop is the longest wait for ``GET /check-status``, which needs nothing but the loop, asked for
-every 10 ms while three tabs are open; the same without a tab is reported beside it.
+The longest stall of the event loop is the longest wait for ``GET /check-status``, which needs nothing but the loop,
+asked for every 10 ms while three tabs are open; the same without a tab is reported beside it.
 """
 
 from __future__ import annotations

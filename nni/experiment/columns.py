@@ -1,10 +1,10 @@
 """Trials as compact rows, for a page that holds thousands of them: names once, numbers with six digits.
 
 A row is ``[sequence, id, status, start, end, metric, intermediates, service, source, message, parameters, metrics]``:
-`status` is a place in ``statuses``, times are epoch milliseconds, `metric` is the number that trials are ranked by (or the text of
-what was reported instead, or null), `parameters` and `metrics` are lists in the order of the names that stand beside the rows;
-they may be shorter than those. A nested choice becomes several parameters: its own name with what was chosen, and
-``name/inner`` for what depends on it.
+`status` is a place in ``statuses``, times are epoch milliseconds, `metric` is the number that trials are ranked by (or
+the text of what was reported instead, or null), `parameters` and `metrics` are lists in the order of the names that
+stand beside the rows; they may be shorter than those. A nested choice becomes several parameters: its own name with
+what was chosen, and ``name/inner`` for what depends on it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def changed_columns(queries: Queries, after: int) -> str:
 
 
 def found_columns(queries: Queries, search: Search, limit: int, offset: int) -> str:
-    """Return JSON of a page of the trials that a search finds, as :func:`changed_columns`; ``total`` is their number."""
+    """Return JSON of a page of the trials that a search finds; ``total`` is the number of all that it finds."""
     revision = queries.reader.revision()
     total, trials = queries.reader.search(search, limit, offset)
     return _encode(trials, {"revision": revision, "total": total, "sampled": False})

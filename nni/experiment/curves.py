@@ -45,8 +45,8 @@ def curves(
     Returns
     -------
     dict
-        ``{"keys": names in results that are objects, "matching": number of trials that were to choose from or null, "curves":
-        [{"sequence", "id", "status", "metric", "steps", "values"}]}``, best trial first.
+        ``{"keys": names in results that are objects, "matching": number of trials in the window or null,
+        "curves": [{"sequence", "id", "status", "metric", "steps", "values"}]}``, best trial first.
     """
     matching = None if window is None else _matching(queries, key, *window)
     chosen = _chosen(queries, sequences, top, matching)
@@ -77,7 +77,7 @@ def curves(
 
 
 def thinned(steps: Sequence[int], values: Sequence[float], most: int) -> tuple[list[int], list[float]]:
-    """Return at most `most` points of a curve: its first and last one, and of each stretch the smallest and the largest."""
+    """Return at most `most` points of a curve: the first, the last, and the extremes of each stretch between."""
     if len(steps) <= most:
         return list(steps), list(values)
     inner = range(1, len(steps) - 1)

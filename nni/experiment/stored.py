@@ -134,8 +134,8 @@ def history(directory: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"id", "name", "tuner", "maximize", "trials", "best": [[trial number, seconds since the start, best so far]]}``; only where
-        it improved, and once more at the end.
+        ``{"id", "name", "tuner", "maximize", "trials", "best": [[trial number, seconds since the start, best so
+        far]]}``; only where it improved, and once more at the end.
 
     Raises
     ------

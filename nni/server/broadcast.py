@@ -19,8 +19,8 @@ _Key = tuple[str, int, int]
 class Broadcaster:
     """Encodes changes for the clients of ``WS /events``.
 
-    Nothing is queued for a slow client: it gets the present state of what changed since it was last served. Clients that keep
-    up share one text.
+    Nothing is queued for a slow client: it gets the present state of what changed since it was last served. Clients
+    that keep up share one text.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Broadcaster:
         return self._summary[2]
 
     async def trials(self, after: int, *, compact: bool) -> tuple[str | None, int]:
-        """Return the message about trials that changed after a revision, None if none did, and the revision it tells of."""
+        """Return the message about trials that changed after a revision (None if none did), and its revision."""
         queries = self._experiment.queries
         revision = queries.reader.revision()
         if revision <= after:

@@ -1,7 +1,8 @@
 """The graph in an ONNX file, read without any package for it: a protocol-buffer message is a list of numbered fields.
 
-Field numbers are those of the published format (onnx.proto3): ``ModelProto.graph`` 7; ``GraphProto`` node 1, initializer 5, input
-11, output 12; ``NodeProto`` input 1, output 2, name 3, op_type 4; ``TensorProto`` dims 1, name 8; ``ValueInfoProto.name`` 1.
+Field numbers are those of the published format (onnx.proto3): ``ModelProto.graph`` 7; ``GraphProto`` node 1,
+initializer 5, input 11, output 12; ``NodeProto`` input 1, output 2, name 3, op_type 4; ``TensorProto`` dims 1, name 8;
+``ValueInfoProto.name`` 1.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def read_graph(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"nodes": [{"id", "kind": "input" | "operator" | "output", "label", "name", "detail"}], "edges": [[from, to]]}``,
-        nodes before those that depend on them.
+        ``{"nodes": [{"id", "kind": "input" | "operator" | "output", "label", "name", "detail"}], "edges": [[from,
+        to]]}``, nodes before those that depend on them.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def _tensor(view: Buffer) -> tuple[str, str]:
             name = str(value, "utf-8")
         if not isinstance(value, int):
             value.release()
-    return name, "×".join(map(str, shape))
+    return name, " x ".join(map(str, shape))
 
 
 def _text(view: Buffer, wanted: int) -> str:

@@ -1,4 +1,4 @@
-"""What the web page fetches: many trials in few bytes, and curves that fit a chart. Whoever writes a page may use them."""
+"""What the web page fetches: many trials in few bytes, and curves that fit a chart."""
 
 from __future__ import annotations
 

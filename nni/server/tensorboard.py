@@ -122,7 +122,7 @@ class TensorboardTasks:
         ]
         log = (links / ".log").open("wb")
         with log:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         identifiers, directories = [trial[1] for trial in trials], [trial[2] for trial in trials]

@@ -21,7 +21,7 @@ class WebServer(uvicorn.Server):
     """Uvicorn without a life of its own: the experiment decides when it ends, and signals are the manager's."""
 
     def __init__(self, app: FastAPI) -> None:
-        # Named one by one: NiceGUI brings faster parts that uvicorn would choose by itself, and that no manager was tested with.
+        # Named one by one: NiceGUI brings other parts that uvicorn would choose by itself, and that nobody has tested.
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", loop="asyncio", http="h11", ws="websockets-sansio"
         )

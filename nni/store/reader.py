@@ -142,7 +142,7 @@ class Reader:
         return self._query(query).fetchall()
 
     def results(self) -> list[tuple[int, int, float]]:
-        """Return number, end (epoch ms) and value of every trial that has ended with a value, in the order of the ends."""
+        """Return number, end (epoch ms) and value of every trial that ended with a value, in the order of the ends."""
         query = "SELECT sequence, end_time, value FROM trial WHERE value IS NOT NULL AND end_time IS NOT NULL"
         return self._query(f"{query} ORDER BY end_time, sequence").fetchall()
 

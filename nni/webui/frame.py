@@ -1,4 +1,4 @@
-"""What surrounds every page: name and status of the experiment, the way to the other pages, viewers, settings of the look."""
+"""What surrounds every page: name and status of the experiment, the way to the other pages, viewers, the look."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def frame(live: Live, api: str, active: str) -> Iterator[OpenPage]:
     prefix = client.request.scope.get("root_path", "")
     summary = page.summary
     title = summary["name"] or summary["id"]
-    ui.page_title(f"{title} – {PAGES.get(active, 'NNI')}")
+    ui.page_title(f"{title}: {PAGES.get(active, 'NNI')}")
     ui.add_head_html(f'<link rel="stylesheet" href="{prefix}{address("page.css")}">')
     ui.colors(primary="#0b5cad", positive="#0a6b4b", negative="#b3261e", warning="#7a4b00")
     client.content.classes("page")
@@ -91,8 +91,9 @@ def _tools(live: Live, page: OpenPage, api: str) -> None:
         button("Search space", "quiet", viewers.search_space, title="Show the search space")
         button("Config", "quiet", viewers.config, title="Show the configuration")
         button("Logs", "quiet", lambda: viewers.logs(), title="Show the logs of manager and dispatcher")  # noqa: PLW0108
-        with button("⋯", "quiet more", lambda: _more(page, api, menu), aria_label="More", title="More"):
+        with button("⋯", "quiet more", None, aria_label="More", title="More") as more:
             menu = ui.menu().classes("sheet")
+        more.on("click", lambda: _more(page, api, menu), [])
     page.viewers = viewers
 
 

@@ -9,7 +9,7 @@ from nni.webui.frame import SYMBOLS, show_status
 from nni.webui.live import Live, OpenPage, Summary
 from nni.webui.steering import Steering
 from nni.webui.tags import Tag, button, words
-from nni.webui.text import clock, duration, metric
+from nni.webui.text import NOTHING, clock, duration, metric
 from nni.webui.widgets import BestTrials, Charts
 
 _ORDER = ["SUCCEEDED", "RUNNING", "WAITING", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED", "UNKNOWN"]
@@ -62,7 +62,7 @@ def _state(page: OpenPage, prefix: str) -> None:
             told[:] = summary["errors"]
             _show_problems(problems, told, page)
         best_trial = summary["best"]
-        best.set_text("–" if best_trial is None else metric(best_trial["metric"]))
+        best.set_text(NOTHING if best_trial is None else metric(best_trial["metric"]))
         best.attributes(title=None if best_trial is None else f"trial {best_trial['sequence']} ({best_trial['id']})")
         ran.set_text(duration(summary["execDuration"]))
         ran.attributes(data_ticking=summary["execDuration"] if _goes_on(summary) else None)
@@ -157,9 +157,9 @@ def _facts(page: OpenPage) -> None:
     Tag("h2", "", "Experiment")
     with Tag("dl", "facts-list"):
         rows = {
-            "Name": summary["name"] or "–",
+            "Name": summary["name"] or NOTHING,
             "ID": summary["id"],
-            "Tuner": f"{summary['tuner'] or '–'} ({summary['optimizeMode']})",
+            "Tuner": f"{summary['tuner'] or NOTHING} ({summary['optimizeMode']})",
             "Platform": summary["platform"],
             "Start": clock(summary["startTime"]),
         }
@@ -170,7 +170,11 @@ def _facts(page: OpenPage) -> None:
         end = Tag("dd")
         Tag("dt", "", "Directory")
         Tag("dd", "path", summary["directory"])
-    page.on_change(lambda now: end.set_text(clock(now["endTime"])))
+
+    def update(now: Summary) -> None:
+        end.set_text(clock(now["endTime"]))
+
+    page.on_change(update)
 
 
 def ended(summary: Summary) -> int:
@@ -186,7 +190,7 @@ def _goes_on(summary: Summary) -> bool:
 def _remaining(summary: Summary) -> str:
     """Return the time until the longest duration, or an estimate from the speed so far; never a negative one."""
     if not _goes_on(summary):
-        return "–"
+        return NOTHING
     limit, ran = summary["maxExperimentDuration"], summary["execDuration"]
     known = [] if limit is None else [max(0.0, limit - ran)]
     done, wanted = ended(summary), summary["maxTrialNumber"]

@@ -41,7 +41,7 @@ class CompressedFiles:
             return
         if path not in self._kept:
             answer = _Answer()
-            # Without the browser's own `receive`: one that goes away meanwhile would leave half a file to everybody else.
+            # Without the browser's own `receive`: one that goes away meanwhile would leave half a file to all others.
             await self._app(_uncached(scope), _patience, answer)
             if not answer.compressible:
                 await answer.replay(send)

@@ -44,7 +44,7 @@ def json_object(text: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
     if not isinstance(value, dict):
-        raise ValueError("a JSON object {...} is expected")
+        raise ValueError("a JSON object {...} is expected")  # noqa: TRY004  (what was typed is no type of Python's)
     return value
 
 
@@ -67,7 +67,7 @@ class Steering:
 
     def trial_number(self) -> None:
         """Ask for the largest number of trials."""
-        hint = "No further trial starts once there are so many. Empty: no limit. A higher limit goes on with the experiment."
+        hint = "No further trial starts once there are so many. A higher number goes on. Empty: no limit."
         self._ask("Max trials", "MAX_TRIAL_NUM", "maxTrialNumber", whole_number_or_none, hint)
 
     def duration(self) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+NOTHING = "\N{EN DASH}"
+"""Stands where there is no value."""
+
 
 def duration(seconds: float) -> str:
     """Return seconds as ``2h 5m``, ``4m 10s`` or ``3s``; never negative (CHG-283)."""
@@ -22,7 +25,7 @@ def duration(seconds: float) -> str:
 def clock(milliseconds: Any) -> str:
     """Return epoch milliseconds as a local date and time."""
     if not isinstance(milliseconds, (int, float)) or not milliseconds:
-        return "–"
+        return NOTHING
     return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import nicegui.elements.aggrid
-import nicegui.elements.echart  # both: their scripts become importable, their elements are not used
 from nicegui import __version__ as nicegui_version
 from nicegui.dependencies import esm_modules
 from nicegui.element import Element

@@ -293,8 +293,8 @@ def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: B
 
 
 def test_a_model_is_drawn(more: Lab, browser: Browser):
-    from playwright.sync_api import expect
     from onnx_sample import two_layers
+    from playwright.sync_api import expect
     from webui_lab import looking
 
     trial = more.trials()[0]

@@ -29,18 +29,17 @@ def test_a_viewed_experiment_can_be_read_and_not_changed(
     lab.until(lambda: lab.get("/check-status")["status"] == "DONE", "two trials")
     trial = lab.trials()[0]
     lab.end()
-    with Lab(view(lab.id, LaunchOptions(port=second))) as viewed:
-        with looking(browser, viewed.root) as sight:
-            page = sight.open("/oview")
-            expect(page.locator(".banner").last).to_contain_text("only being viewed")
-            expect(page.get_by_role("button", name="Edit")).to_have_count(0)
-            sight.open(f"/detail?trial={trial['id']}")
-            panel = page.locator(".panel")
-            panel.get_by_role("tab", name="Log").click()
-            expect(panel.locator(".log-text")).to_contain_text("a needle in the log")
-            for name in ("Customized trial", "Run again", "Kill", "Customize"):
-                expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
-            sight.shot("viewed")
+    with Lab(view(lab.id, LaunchOptions(port=second))) as viewed, looking(browser, viewed.root) as sight:
+        page = sight.open("/oview")
+        expect(page.locator(".banner").last).to_contain_text("only being viewed")
+        expect(page.get_by_role("button", name="Edit")).to_have_count(0)
+        sight.open(f"/detail?trial={trial['id']}")
+        panel = page.locator(".panel")
+        panel.get_by_role("tab", name="Log").click()
+        expect(panel.locator(".log-text")).to_contain_text("a needle in the log")
+        for name in ("Customized trial", "Run again", "Kill", "Customize"):
+            expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+        sight.shot("viewed")
 
 
 def test_it_works_below_a_prefix_and_with_a_token(
@@ -168,7 +167,7 @@ def test_a_page_says_when_its_manager_is_gone(isolated_home: Path, tmp_path: Pat
         page = sight.open("/oview")
         expect(page.locator(".status-large")).to_have_text("✓ Done")
         lab.rest.close()
-            os.kill(ExperimentRegistry().get(lab.id).pid or 0, signal.SIGKILL)
+        os.kill(ExperimentRegistry().get(lab.id).pid or 0, signal.SIGKILL)
         expect(page.locator("#lost")).to_contain_text(f"nnictl resume {lab.id}", timeout=20_000)
         sight.shot("manager-gone")
         page.goto("about:blank")
@@ -184,21 +183,20 @@ def test_beyond_some_thousand_trials_the_manager_sorts_and_searches(
     directory = tmp_path / "experiments" / "MANYtrial"
     store_of_many(directory, 21_000)
     ExperimentRegistry().add(RegistryEntry("MANYtrial", directory, 8080, status="STOPPED", name="many"))
-    with Lab(view("MANYtrial", LaunchOptions(port=free_port))) as lab:
-        with looking(browser, lab.root) as sight:
-            page = sight.open("/detail")
-            count = page.locator(".table-card .card-head .hint")
-            expect(count).to_have_text("21000")
-            first = page.locator('.ag-center-cols-container .ag-row[row-index="0"] [col-id="id"]')
-            expect(first).to_have_text("t20999")
-            page.locator('.ag-header-cell[col-id="metric"]').click()
-            expect(first).to_have_text("t00000")
-            page.get_by_label("Search by trial id or number").fill("t1234")
-            expect(count).to_have_text("10 of 21000")
-            expect(page.locator(".chart canvas").first).to_be_visible()
-            page.get_by_role("button", name="Open trial 12340").click()
-            expect(page.locator(".below .panel")).to_contain_text("t12340")
-            sight.shot("many-trials")
+    with Lab(view("MANYtrial", LaunchOptions(port=free_port))) as lab, looking(browser, lab.root) as sight:
+        page = sight.open("/detail")
+        count = page.locator(".table-card .card-head .hint")
+        expect(count).to_have_text("21000")
+        first = page.locator('.ag-center-cols-container .ag-row[row-index="0"] [col-id="id"]')
+        expect(first).to_have_text("t20999")
+        page.locator('.ag-header-cell[col-id="metric"]').click()
+        expect(first).to_have_text("t00000")
+        page.get_by_label("Search by trial id or number").fill("t1234")
+        expect(count).to_have_text("10 of 21000")
+        expect(page.locator(".chart canvas").first).to_be_visible()
+        page.get_by_role("button", name="Open trial 12340").click()
+        expect(page.locator(".below .panel")).to_contain_text("t12340")
+        sight.shot("many-trials")
 
 
 def test_it_can_be_used_on_a_phone_and_by_keyboard(lab, browser: Browser):

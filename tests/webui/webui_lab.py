@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect
+from typing_extensions import Self
 
 from nni.config import ExperimentConfig
 from nni.experiment.launch import Launched, LaunchOptions, create
@@ -85,7 +87,7 @@ class Lab:
     def trials(self) -> list[dict[str, Any]]:
         return self.get("/trials", limit=1000)["items"]
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,8 +144,8 @@ def store_of_many(directory: Path, number: int) -> None:
     profile = Profile(directory.name, config, start_time=1_700_000_000_000, next_sequence=number)
     rows = {
         place: Trial(
-            f"t{place:05}", place, place, "algorithm", f'{{"x":{place / number}}}', TrialStatus.SUCCEEDED, "", place + 1,
-            place + 1, place + 2000, 0, None, 0, str(place / number), place / number,
+            f"t{place:05}", place, place, "algorithm", f'{{"x":{place / number}}}', TrialStatus.SUCCEEDED, "",
+            place + 1, place + 1, place + 2000, 0, None, 0, str(place / number), place / number,
         )
         for place in range(number)
     }  # fmt: skip
@@ -204,7 +206,7 @@ def looking(browser: Browser, root: str, **options: Any) -> Iterator[Sight]:
         yield sight
         sight.has_no_faults()
     except (AssertionError, Error):
-        print("what the browser complained of:", *sight.faults, sep="\n")
+        sys.stdout.write("\n".join(["what the browser complained of:", *sight.faults, ""]))
         sight.shot(f"failed-{re.sub(r'[^a-z0-9]+', '-', sight.page.url.lower())[-60:]}")
         raise
     finally:

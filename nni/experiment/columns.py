@@ -1,6 +1,7 @@
 """Trials as compact rows, for a page that holds thousands of them: names once, numbers with six digits.
 
-A row is ``[sequence, id, status, start, end, metric, intermediates, service, source, message, parameters, metrics]``:
+A row is ``[sequence, id, status, start, end, metric, intermediates, service, source, message, parameters, metrics]``
+(and ``note, tags`` where somebody wrote some):
 `status` is a place in ``statuses``, times are epoch milliseconds, `metric` is the number that trials are ranked by (or
 the text of what was reported instead, or null), `parameters` and `metrics` are lists in the order of the names that
 stand beside the rows; they may be shorter than those. A nested choice becomes several parameters: its own name with
@@ -47,14 +48,15 @@ def changed_columns(queries: Queries, after: int) -> str:
         trials: Iterable[Trial] = reader.numbered(_sample(queries, total))
     else:
         trials = reader.trials(changed_after=after)
-    return _encode(trials, {"revision": revision, "total": total, "sampled": sampled})
+    return _encode(trials, {"revision": revision, "total": total, "sampled": sampled}, reader.notes())
 
 
 def found_columns(queries: Queries, search: Search, limit: int, offset: int) -> str:
     """Return JSON of a page of the trials that a search finds; ``total`` is the number of all that it finds."""
     revision = queries.reader.revision()
     total, trials = queries.reader.search(search, limit, offset)
-    return _encode(trials, {"revision": revision, "total": total, "sampled": False})
+    head = {"revision": revision, "total": total, "sampled": False}
+    return _encode(trials, head, queries.reader.notes())
 
 
 def plain_parameters(parameters: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -85,11 +87,11 @@ def _sample(queries: Queries, total: int) -> list[int]:
     return sorted(chosen)
 
 
-def _encode(trials: Iterable[Trial], head: dict[str, Any]) -> str:
+def _encode(trials: Iterable[Trial], head: dict[str, Any], notes: dict[int, tuple[str, list[str]]]) -> str:
     parameters, metrics = dict[str, int](), dict[str, int]()
     pieces, rows = list[str](), list[list[Any]]()
     for trial in trials:
-        rows.append(_row(trial, parameters, metrics))
+        rows.append([*_row(trial, parameters, metrics), *notes.get(trial.sequence, ())])
         if len(rows) == _PIECE:
             pieces.append(json.dumps(rows)[1:-1])
             rows = []

@@ -89,7 +89,10 @@ class Queries:
     def trial(self, identifier: str) -> dict[str, Any] | None:
         """Return one trial."""
         found = self.reader.trial(identifier)
-        return self.describe(found) if found else None
+        if found is None:
+            return None
+        note, tags = self.reader.notes().get(found.sequence, ("", []))
+        return {**self.describe(found), "note": note, "tags": tags}
 
     def best(self) -> dict[str, Any] | None:
         """Return the best succeeded trial."""

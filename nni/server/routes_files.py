@@ -1,14 +1,15 @@
-"""Files of trials, the model in one of them, and the whole experiment as one file."""
+"""Files of trials, the model in one of them, notes about them, and the whole experiment as one file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, Body, HTTPException
 from fastapi.responses import FileResponse, Response, StreamingResponse
+from pydantic import BaseModel
 
 from nni.server.answers import JsonResponse
 from nni.server.onnx_graph import read_graph
@@ -45,7 +46,20 @@ def router(experiment: ServedExperiment) -> APIRouter:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'} if download else {}
         return StreamingResponse(_whole(experiment), media_type="application/json", headers=headers)
 
+    @routes.put("/trials/{trial_id}/note", summary="Write a note about a trial, and its tags")
+    async def note(trial_id: str, body: Annotated[_Note, Body()]) -> Response:
+        try:
+            await experiment.annotate(trial_id, body.note, body.tags)
+        except KeyError:
+            raise unknown_trial(experiment, trial_id) from None
+        return Response()
+
     return routes
+
+
+class _Note(BaseModel):
+    note: str = ""
+    tags: list[str] = []
 
 
 def _directory(experiment: ServedExperiment, trial_id: str) -> Path:

@@ -163,6 +163,14 @@ class Reader:
         """Yield number and JSON text of every trial's intermediate result of one step."""
         yield from self._query("SELECT trial, value FROM metric WHERE type = 'PERIODICAL' AND sequence = ?", [step])
 
+    def notes(self) -> dict[int, tuple[str, list[str]]]:
+        """Return what people wrote about trials: note and tags, by the trials' numbers."""
+        try:
+            rows = self._query("SELECT trial, note, tags FROM note").fetchall()
+        except sqlite3.OperationalError:  # written before there were notes, and only being looked at
+            return {}
+        return {sequence: (note, json.loads(tags)) for sequence, note, tags in rows}
+
     def imports(self) -> list[str]:
         """Return what was imported, each a JSON text."""
         return [data for (data,) in self._query("SELECT data FROM import ORDER BY rowid")]

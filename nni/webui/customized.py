@@ -35,7 +35,7 @@ class CustomizedTrial:
         parameters = trial["parameters"] if trial and isinstance(trial["parameters"], dict) else {}
         title = "Customized trial" if trial is None else f"Customized trial, from trial {trial['sequence']}"
         with sheet(title) as dialog:
-            Tag("p", "hint", "The trial is queued before those of the tuner. The tuner is told the result.")
+            Tag("p", "hint", "The trial starts before those of the tuner, which does not hear of its result.")
             read = self._fields(parameters)
             problem = Tag("p", "problem", role="alert")
 

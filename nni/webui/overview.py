@@ -117,7 +117,7 @@ def _show_problems(place: Tag, errors: list[str], page: OpenPage) -> None:
                 Tag("strong", "", first)
                 if rest:
                     Tag("pre", "code", rest, tabindex="0")
-                button("Learn about it in the logs", "small", lambda: page.viewers.logs("dispatcher.log"))
+                button("Learn about it in the logs", "small", lambda: page.viewers.logs("dispatcher.log", "Traceback"))
 
 
 def _limits(live: Live, page: OpenPage, *, editable: bool) -> None:

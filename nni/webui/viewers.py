@@ -48,12 +48,12 @@ class Viewers:
             _text_with_copy(json.dumps(config, indent=2, ensure_ascii=False), "config.json")
         dialog.open()
 
-    def logs(self, name: str | None = None) -> None:
-        """Show the logs, that of `name` first."""
+    def logs(self, name: str | None = None, search: str = "") -> None:
+        """Show the logs, that of `name` first, at the first place where `search` is found."""
         files = [*_LOGS] if name is None else [name, *(log for log in _LOGS if log != name)]
         there = [file for file in files if (self._live.experiment.directory / "log" / file).is_file()]
         with sheet("Logs", wide=True) as dialog:
-            LogView(there)
+            LogView(there, search)
         dialog.open()
 
 

@@ -115,11 +115,14 @@ class LogView(Element, component="static/log_view.js"):
     ----------
     files
         Names of the files that can be chosen.
+    search
+        What is searched for at first.
     """
 
-    def __init__(self, files: list[str]) -> None:
+    def __init__(self, files: list[str], search: str = "") -> None:
         super().__init__()
         self._props["files"] = files
+        self._props["search"] = search
 
 
 def address(file: str) -> str:

@@ -34,7 +34,10 @@ def directory(isolated_home: Path, tmp_path: Path) -> Path:
     (directory / "db").mkdir(parents=True)
     store = Store(directory / "db" / "nni.sqlite")
     rows = {
-        place: Trial(f"t{place}", place, place, "algorithm", f'{{"x":{place / 10}}}', TrialStatus.SUCCEEDED, "", 1, 1000, 2000 + place, 0, None, 2, str(place / 10), place / 10)
+        place: Trial(
+            f"t{place}", place, place, "algorithm", f'{{"x":{place / 10}}}', TrialStatus.SUCCEEDED, "",
+            1, 1000, 2000 + place, 0, None, 2, str(place / 10), place / 10,
+        )
         for place in range(5)
     }  # fmt: skip
     metrics = [Metric(place, 0, "PERIODICAL", 0, 1, place, "0.5") for place in rows]

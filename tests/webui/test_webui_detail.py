@@ -133,7 +133,7 @@ def test_trials_are_found_by_id_number_status_and_parameters(more: Lab, browser:
     with looking(browser, more.root) as sight:
         page = sight.open("/detail")
         count = page.locator(".table-card .card-head .hint")
-        search = page.get_by_label("Search by trial id or number")
+        search = page.get_by_label("Search by trial id, number or tag")
         search.fill(trials[7]["id"])
         expect(count).to_have_text(f"1 of {len(trials)}")
         search.fill("7")
@@ -273,7 +273,7 @@ def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: B
         assert mine["parameters"] == {
             "x": HOLD, "rate": 0.01, "act": "relu", "bias": True, "layer": {"_name": "Empty"},
         }  # fmt: skip
-        page.get_by_label("Search by trial id or number").fill(mine["id"])
+        page.get_by_label("Search by trial id, number or tag").fill(mine["id"])
         row = page.locator(".ag-center-cols-container .ag-row")
         expect(row).to_have_count(1)
         expect(row.locator(".status")).to_have_text("▶ Running")
@@ -290,6 +290,28 @@ def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: B
         more.until(lambda: more.get(f"/trials/{again['id']}")["status"] == "RUNNING", "its start")
         more.rest.put("/experiment", params={"update_type": "MAX_TRIAL_NUM"}, json={"params": {"maxTrialNumber": 32}})
         more.rest.delete(f"/trial-jobs/{again['id']}")
+
+
+def test_notes_and_tags_are_kept(more: Lab, browser: Browser):
+    from playwright.sync_api import expect
+    from webui_lab import looking
+
+    trial = more.trials()[2]
+    with looking(browser, more.root) as sight:
+        page = sight.open(f"/detail?trial={trial['id']}")
+        panel = page.locator(".panel")
+        panel.get_by_role("tab", name="Notes").click()
+        panel.get_by_label("Tags").fill("baseline, to check")
+        panel.get_by_label("Note", exact=True).fill("why is it <b>so</b> good?")
+        panel.get_by_role("button", name="Save note").click()
+        expect(panel.get_by_text("Saved")).to_be_visible()
+        kept = more.get(f"/trials/{trial['id']}")
+        assert (kept["note"], kept["tags"]) == ("why is it <b>so</b> good?", ["baseline", "to check"])
+        page.get_by_label("Search by trial id, number or tag").fill("baseline")
+        expect(page.locator(".table-card .card-head .hint")).to_have_text(f"1 of {len(more.trials())}")
+    refused = more.rest.put(f"/trials/{trial['id']}/note", json={"tags": ["x" * 100]})
+    assert refused.status_code == 409
+    assert more.rest.put("/trials/nobody/note", json={}).status_code == 404
 
 
 def test_a_model_is_drawn(more: Lab, browser: Browser):

@@ -191,7 +191,7 @@ def test_beyond_some_thousand_trials_the_manager_sorts_and_searches(
         expect(first).to_have_text("t20999")
         page.locator('.ag-header-cell[col-id="metric"]').click()
         expect(first).to_have_text("t00000")
-        page.get_by_label("Search by trial id or number").fill("t1234")
+        page.get_by_label("Search by trial id, number or tag").fill("t1234")
         expect(count).to_have_text("10 of 21000")
         expect(page.locator(".chart canvas").first).to_be_visible()
         page.get_by_role("button", name="Open trial 12340").click()

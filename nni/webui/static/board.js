@@ -171,6 +171,8 @@ class Board {
       trial.source = row[8];
       trial.message = row[9];
       trial.p = same ? row[10] : spread(row[10], p);
+      trial.note = row[12] ?? "";
+      trial.tags = row[13] ?? [];
       trial.m = same ? row[11] : spread(row[11], m);
       this.trials.set(trial.seq, trial);
       return trial;

@@ -12,7 +12,7 @@ export class Filters {
     this.text = address.get("q");
     this.statuses = new Set(address.getAll("status"));
     this.conditions = parse(address.get("where"));
-    this.search = el("input", { type: "search", class: "search", placeholder: "Trial ID or No.", "aria-label": "Search by trial id or number", value: this.text, oninput: () => this.typed() });
+    this.search = el("input", { type: "search", class: "search", placeholder: "Trial ID, No. or tag", "aria-label": "Search by trial id, number or tag", value: this.text, oninput: () => this.typed() });
     this.chips = el("div", { class: "chips", role: "group", "aria-label": "Statuses" });
     for (const [name, status] of Object.entries(STATUSES)) {
       this.chips.append(
@@ -38,13 +38,18 @@ export class Filters {
   passes(trial) {
     if (!trial) return false;
     if (this.statuses.size && !this.statuses.has(trial.status)) return false;
-    if (this.text && !trial.id.toLowerCase().includes(this.text.toLowerCase()) && String(trial.seq) !== this.text) return false;
+    if (this.text && !this.named(trial)) return false;
     return this.conditions.every((condition) => {
       const value = trial.p[board.parameters.indexOf(condition.name)];
       if (condition.values) return !condition.values.length || condition.values.includes(value);
       if (condition.low != null && !(value >= condition.low)) return false;
       return condition.high == null || value <= condition.high;
     });
+  }
+
+  named(trial) {
+    const wanted = this.text.toLowerCase();
+    return trial.id.toLowerCase().includes(wanted) || String(trial.seq) === this.text || trial.tags.some((tag) => tag.toLowerCase() === wanted);
   }
 
   query() {

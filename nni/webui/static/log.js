@@ -5,7 +5,7 @@ import { check, el } from "./format.js";
 const LINES = 2000;
 const FOLLOW = 2000; // ms between looks at a file that is followed
 
-export function logView(url, name) {
+export function logView(url, name, wanted = "") {
   const text = el("pre", { class: "log-text", tabindex: "0", "aria-label": name });
   const found = el("span", { class: "hint", role: "status" });
   const state = { lines: LINES, text: "", places: [], at: -1, open: true };
@@ -15,6 +15,7 @@ export function logView(url, name) {
     class: "search",
     placeholder: "Search in this log",
     "aria-label": "Search in this log",
+    value: wanted,
     oninput: () => draw(),
     onkeydown: (event) => {
       if (event.key === "Enter") go(event.shiftKey ? -1 : 1);

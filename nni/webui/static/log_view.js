@@ -5,7 +5,7 @@ import { el } from "nni-page/format.js";
 
 export default {
   template: '<div class="log-frame"></div>',
-  props: { files: Array },
+  props: { files: Array, search: String },
   mounted() {
     if (!this.files.length) {
       this.$el.append(el("p", { class: "empty" }, "There is no log yet."));
@@ -13,7 +13,7 @@ export default {
     }
     const show = (file) => {
       this.view?.close();
-      this.view = logView(board.url(`/logs/${file}`), file);
+      this.view = logView(board.url(`/logs/${file}`), file, this.search);
       this.$el.querySelector(".log")?.remove();
       this.$el.append(this.view.element);
     };

@@ -20,6 +20,7 @@ export function trialPanel(trial, { readOnly, act, close }) {
     Parameters: () => parameters(body, state.full),
     "Intermediate result": () => intermediates(body, trial),
     Log: () => logs(body, trial),
+    Notes: () => notes(body, trial, readOnly),
     Files: () => void files(body, trial),
   };
 
@@ -145,6 +146,37 @@ function logs(body, trial) {
   const first = trial.status === "FAILED" ? 1 : 0;
   show(Object.values(LOGS)[first], bar.children[first]);
   return () => view?.close();
+}
+
+function notes(body, trial, readOnly) {
+  const note = el("textarea", { class: "note", rows: 8, "aria-label": "Note", readonly: readOnly, maxlength: 10000 });
+  note.value = trial.note;
+  const tags = el("input", { type: "text", class: "search", "aria-label": "Tags", placeholder: "baseline, to check", readonly: readOnly, value: trial.tags.join(", ") });
+  const said = el("span", { class: "hint", role: "status" });
+  const save = async () => {
+    said.className = "hint";
+    try {
+      const answer = await fetch(board.url(`/trials/${trial.id}/note`), {
+        method: "PUT",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ note: note.value, tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean) }),
+      });
+      if (!answer.ok) throw new Error((await answer.json()).error);
+      said.textContent = "Saved";
+    } catch (error) {
+      said.className = "problem";
+      said.textContent = error.message;
+    }
+  };
+  body.append(
+    el(
+      "div",
+      { class: "notes" },
+      el("label", {}, "Tags, separated by commas", tags),
+      el("label", {}, "Note", note),
+      el("div", { class: "row" }, !readOnly && el("button", { type: "button", class: "button primary", onclick: save }, "Save note"), said),
+    ),
+  );
 }
 
 async function files(body, trial) {

@@ -122,6 +122,8 @@ export default {
         this.column("service", "Training service", (trial) => trial.service, { width: 130 }),
         this.column("source", "Source", (trial) => trial.source, { width: 110 }),
         this.column("message", "Message", (trial) => trial.message, { width: 260, tooltipValueGetter: (cell) => cell.value }),
+        this.column("tags", "Tags", (trial) => trial.tags.join(", "), { width: 130, sortable: !this.paged }),
+        this.column("note", "Note", (trial) => trial.note, { width: 220, sortable: !this.paged, tooltipValueGetter: (cell) => cell.value }),
       ];
       const parameters = board.parameters.map((name, place) => this.column(`parameter:${name}`, name, (trial) => trial.p[place], { width: 130, valueFormatter: (cell) => number(cell.value) }));
       const metrics = board.metrics.map((name, place) => this.column(`metric:${name}`, `Metric ${name}`, (trial) => trial.m[place], { width: 130, valueFormatter: (cell) => number(cell.value), sortable: !this.paged }));

@@ -50,25 +50,24 @@ class Pages:
         """End what the pages started."""
         await self._life.aclose()
 
+    def _build(self) -> Site:
+        """Import and build the pages; slow, so in a thread of its own."""
+        from nni.webui import Site  # noqa: PLC0415
+
+        site = Site(self._experiment, self._api)
+        gc.collect()
+        gc.freeze()  # what was imported stays
+        return site
+
     async def _opened(self) -> ASGIApp:
         async with self._opening:
             if self._site is None:
                 started = time.monotonic()
-                await asyncio.to_thread(_import)
-                from nni.webui import Site  # noqa: PLC0415  (imported in a thread just now)
-
-                site = Site(self._experiment, self._api)
+                site = await asyncio.to_thread(self._build)
                 await self._life.enter_async_context(site.running())
                 self._site = site
                 _logger.debug("web page imported in %.2f s", time.monotonic() - started)
         return self._site.app
-
-
-def _import() -> None:
-    import nni.webui  # noqa: F401, PLC0415
-
-    gc.collect()
-    gc.freeze()  # what was imported stays
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str) -> None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from fastapi import FastAPI
 from nicegui import app as nicegui_app
 from nicegui import ui
+from nicegui.client import templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nni.webui.live import Live
@@ -53,6 +54,7 @@ class Site:
             tailwind=False,
             show_welcome_message=False,
         )
+        templates.get_template("index.html")  # compiled here and now, and not by the event loop at the first page
         self.app: ASGIApp = _Policy(CompressedFiles(self._shell, "/_nicegui/"))
 
     @asynccontextmanager

@@ -360,7 +360,9 @@ export default {
       const node = this.paged ? null : this.api.getRowNode(String(trial.seq));
       if (node && node.rowIndex !== null) {
         this.api.paginationGoToPage(Math.floor(node.rowIndex / this.api.paginationGetPageSize()));
-        this.api.ensureNodeVisible(node, "top");
+        const show = () => !this.api.isDestroyed() && this.api.ensureNodeVisible(node, "top");
+        show();
+        setTimeout(show, 150); // once the grid knows how high the rows of that page are
       }
       this.$el.scrollIntoView({ block: "start" });
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nni.webui.frame import SYMBOLS, show_status
@@ -12,6 +13,7 @@ from nni.webui.tags import Tag, button, words
 from nni.webui.text import NOTHING, clock, duration, metric
 from nni.webui.widgets import BestTrials, Charts
 
+_TAIL = 64 * 1024  # bytes of a log in which its last traceback is looked for
 _ORDER = ["SUCCEEDED", "RUNNING", "WAITING", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED", "UNKNOWN"]
 
 
@@ -60,7 +62,7 @@ def _state(page: OpenPage, prefix: str) -> None:
         reason.set_text("" if summary["status"] == "ERROR" else summary["waiting"] or "")
         if told != summary["errors"]:
             told[:] = summary["errors"]
-            _show_problems(problems, told, page)
+            _show_problems(problems, told, page, summary["directory"])
         best_trial = summary["best"]
         best.set_text(NOTHING if best_trial is None else metric(best_trial["metric"]))
         best.attributes(title=None if best_trial is None else f"trial {best_trial['sequence']} ({best_trial['id']})")
@@ -70,7 +72,7 @@ def _state(page: OpenPage, prefix: str) -> None:
         trials.set_text(_of(summary["trials"], summary["maxTrialNumber"]))
         _fill(by_number, ended(summary), summary["maxTrialNumber"], str)
         _fill(by_time, summary["execDuration"], summary["maxExperimentDuration"], duration)
-        nothing.set_visibility(not summary["trials"])
+        nothing.set_visibility(not summary["trials"] and (_goes_on(summary) or summary["status"] == "INITIALIZED"))
         for name, chip in counted.items():
             number = summary["counts"].get(name, 0)
             chip.set_text(f"{SYMBOLS[name]} {words(name)} {number}")
@@ -108,16 +110,38 @@ def _fill(
     bar(None if not limit else done / limit, "" if not limit else f"{text(done)} of {text(limit)}")
 
 
-def _show_problems(place: Tag, errors: list[str], page: OpenPage) -> None:
+def _show_problems(place: Tag, errors: list[str], page: OpenPage, directory: str) -> None:
     place.clear()
-    with place:
+    if not errors:
+        return
+    with place, Tag("div", "problem-box", role="alert"):
         for error in errors:
-            first, _, rest = error.partition("\n")
-            with Tag("div", "problem-box", role="alert"):
-                Tag("strong", "", first)
-                if rest:
-                    Tag("pre", "code", rest, tabindex="0")
-                button("Learn about it in the logs", "small", lambda: page.viewers.logs("dispatcher.log", "Traceback"))
+            Tag("strong", "", error)
+        trace = last_traceback(Path(directory, "log", "dispatcher.log"))
+        if trace:
+            with Tag("details"):
+                Tag("summary", "", "Traceback")
+                Tag("pre", "code", trace, tabindex="0")
+        button("Learn about it in the logs", "small", lambda: page.viewers.logs("dispatcher.log", "Traceback"))
+
+
+def last_traceback(path: Path) -> str:
+    """Return the last traceback near the end of a log; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    starts = [place for place, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if not starts:
+        return ""
+    block = [lines[starts[-1]]]
+    for line in lines[starts[-1] + 1 :]:
+        block.append(line)
+        if line[:1] not in {" ", ""}:  # the exception itself ends it
+            break
+    return "\n".join(block)
 
 
 def _limits(live: Live, page: OpenPage, *, editable: bool) -> None:

@@ -114,6 +114,8 @@ def test_an_error_is_shown_with_the_way_into_the_log(
         with looking(browser, lab.root) as sight:
             page = sight.open("/oview")
             expect(page.locator(".problem-box").first).to_contain_text("out of ideas")
+            page.get_by_text("Traceback", exact=True).click()
+            expect(page.locator(".problem-box pre")).to_contain_text("RuntimeError: out of ideas")
             sight.shot("error")
             page.get_by_role("button", name="Learn about it in the logs").first.click()
             expect(page.locator(".log-text")).to_contain_text("Traceback")

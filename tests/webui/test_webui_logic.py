@@ -13,7 +13,7 @@ from nicegui.testing.user_simulation import user_simulation
 from nni.server.viewed import ViewedExperiment
 from nni.webui.customized import CustomizedTrial
 from nni.webui.live import Live
-from nni.webui.overview import _remaining, ended
+from nni.webui.overview import _remaining, ended, last_traceback
 from nni.webui.pages import register
 from nni.webui.steering import duration_or_none, json_object, whole_number, whole_number_or_none
 from nni.webui.text import duration
@@ -149,6 +149,18 @@ def test_the_remaining_time_is_never_negative():
     assert _remaining(summary()) == "no limit"
     assert _remaining(summary(status="DONE")) == "\N{EN DASH}"
     assert ended(summary()) == 4
+
+
+def test_the_last_traceback_of_a_log_is_found(tmp_path: Path):
+    log = tmp_path / "dispatcher.log"
+    assert last_traceback(log) == ""
+    log.write_text("fine\n")
+    assert last_traceback(log) == ""
+    old = "Traceback (most recent call last):\n  File\nValueError: old\n"
+    log.write_text(
+        f"{old}[x] INFO\nTraceback (most recent call last):\n  File 1\n\n    code\nKeyError: new\n[x] INFO on\n"
+    )
+    assert last_traceback(log) == "Traceback (most recent call last):\n  File 1\n\n    code\nKeyError: new"
 
 
 def test_durations_read_well():

@@ -19,7 +19,10 @@ const COLUMNS = {
 };
 
 const number = (value) => (typeof value === "number" ? value : null);
-const length = (item) => (number(item.startTime) ? (number(item.endTime) ?? Date.now()) - item.startTime : null);
+const length = (item) => {
+  const end = number(item.endTime) ?? (item.status === "STOPPED" ? null : Date.now()); // nobody knows when a manager died
+  return number(item.startTime) && end ? end - item.startTime : null;
+};
 
 export default {
   template: "<div></div>",

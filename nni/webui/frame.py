@@ -106,7 +106,7 @@ def _more(page: OpenPage, api: str, menu: ui.menu) -> None:
         with Tag("div", "menu-choices", role="radiogroup", aria_label="Refresh interval"):
             _intervals(page)
         Tag("div", "menu-head", "Look")
-        button("Light or dark", "quiet", None).on("click", js_handler="() => window.nniPage.toggleTheme()")
+        button("Light or dark", "quiet menu-item", None).on("click", js_handler="() => window.nniPage.toggleTheme()")
         Tag("div", "menu-head", "Results")
         Tag("a", "menu-item", "Experiment summary", href=f"{api}/experiment-summary", target="_blank", rel="noopener")
         Tag("a", "menu-item", "Download the summary", href=f"{api}/experiment-summary?download=true", download="")

@@ -46,7 +46,7 @@ def test_each_chart_is_drawn_and_its_view_stands_in_the_address(more: Lab, brows
             ("Hyper-parameter", "parameters"),
             ("Trial duration", "duration"),
             ("Intermediate result", "intermediate"),
-            ("Slices and importance", "slices"),
+            ("Slices", "slices"),
         ):
             page.get_by_role("tab", name=name).click()
             expect(page.locator(".chart canvas").first).to_be_visible()
@@ -54,12 +54,12 @@ def test_each_chart_is_drawn_and_its_view_stands_in_the_address(more: Lab, brows
             page.wait_for_timeout(300)
             sight.shot(f"chart-{address}")
         page.reload()
-        expect(page.get_by_role("tab", name="Slices and importance")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_role("tab", name="Slices")).to_have_attribute("aria-selected", "true")
         page.get_by_label("Parameter", exact=True).select_option("x")
         page.get_by_label("Second parameter").select_option("rate")
         assert "x=x" in page.url
         assert "y=rate" in page.url
-        page.get_by_role("tab", name="Slices and importance").press("ArrowRight")
+        page.get_by_role("tab", name="Slices").press("ArrowRight")
         expect(page.get_by_role("tab", name="Default metric")).to_be_focused()
 
 

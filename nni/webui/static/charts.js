@@ -9,7 +9,7 @@ const TABS = {
   parameters: ["Hyper-parameter", async () => (await import("nni-page/parallel.js")).Parallel],
   duration: ["Trial duration", async () => (await import("nni-page/duration_chart.js")).DurationChart],
   intermediate: ["Intermediate result", async () => (await import("nni-page/curves.js")).Curves],
-  slices: ["Slices and importance", async () => (await import("nni-page/slices.js")).Slices],
+  slices: ["Slices", async () => (await import("nni-page/slices.js")).Slices],
 };
 const PAUSE = 2000; // ms between two drawings while trials change
 
@@ -39,7 +39,7 @@ export default {
       this.buttons = {};
       const list = el("div", { class: "tab-list", role: "tablist", "aria-label": "Charts", onkeydown: (event) => this.key(event) });
       for (const [name, [text]] of Object.entries(TABS)) {
-        this.buttons[name] = el("button", { type: "button", class: "tab-button", role: "tab", onclick: () => this.choose(name) }, text);
+        this.buttons[name] = el("button", { type: "button", class: "tab-button", role: "tab", onclick: () => this.choose(name) }, name === "slices" && this.importance ? "Slices and importance" : text);
         list.append(this.buttons[name]);
       }
       return list;

@@ -160,9 +160,17 @@ function smooth(points, kx, ky) {
 
 function patch(api, { x, y }) {
   const [i, j] = [api.value(4), api.value(5)];
-  const corner = (line, cell, side) => (line.edge ? line.edge(cell + side) : cell - 0.5 + side);
-  const from = api.coord([corner(x, i, 0), corner(y, j, 0)]).map(Math.round); // whole pixels leave no seams
-  const to = api.coord([corner(x, i, 1), corner(y, j, 1)]).map(Math.round);
+  const middle = api.coord([x.at(i), y.at(j)]);
+  const band = api.size([1, 1]);
+  // A category has a band around its middle, a number lies between the edges of its cell.
+  const ends = (line, cell, axis) => {
+    if (!line.edge) return [middle[axis] - band[axis] / 2, middle[axis] + band[axis] / 2];
+    const at = (side) => (axis === 0 ? api.coord([line.edge(cell + side), y.at(j)]) : api.coord([x.at(i), line.edge(cell + side)]))[axis];
+    return [at(0), at(1)];
+  };
+  const [x0, x1] = ends(x, i, 0).map(Math.round); // whole pixels leave no seams
+  const [y0, y1] = ends(y, j, 1).map(Math.round);
+  const [from, to] = [[x0, y0], [x1, y1]];
   return {
     type: "rect",
     shape: { x: Math.min(from[0], to[0]), y: Math.min(from[1], to[1]), width: Math.abs(to[0] - from[0]), height: Math.abs(to[1] - from[1]) },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from nicegui import ui
 
@@ -56,7 +57,7 @@ def frame(live: Live, api: str, active: str) -> Iterator[OpenPage]:
                 current = "page" if path == active else None
                 Tag("a", "tab", text, href=f"{prefix}{path}", aria_current=current)
         _tools(live, page, f"{prefix}{api}")
-    Clock(f"{prefix}{api}")
+    Clock(f"{prefix}{api}").on("interval", lambda event: _take_interval(page, event.args))
     Tag("div", "banner lost", role="alert", id_="lost", hidden=True)
     if summary["status"] == "VIEWED":
         text = f"This experiment is stopped and only being viewed. To go on with it: nnictl stop {summary['id']}, then "
@@ -116,6 +117,11 @@ def _more(page: OpenPage, api: str, menu: ui.menu) -> None:
         Tag("a", "menu-item", "Report a problem", href=FEEDBACK, target="_blank", rel="noopener")
 
 
+def _take_interval(page: OpenPage, seconds: Any) -> None:
+    if seconds in _INTERVALS.values():
+        page.interval = seconds
+
+
 def _intervals(page: OpenPage) -> None:
     buttons: dict[str, Tag] = {}
 
@@ -126,6 +132,6 @@ def _intervals(page: OpenPage) -> None:
         for other, chosen in buttons.items():
             chosen.attributes(aria_checked="true" if other == name else "false")
 
-    for name in _INTERVALS:
-        buttons[name] = button(name, "choice", lambda _, name=name: choose(name), role="radio", aria_checked="false")
-    buttons["Live"].attributes(aria_checked="true")
+    for name, seconds in _INTERVALS.items():
+        chosen = "true" if seconds == page.interval else "false"
+        buttons[name] = button(name, "choice", lambda _, name=name: choose(name), role="radio", aria_checked=chosen)

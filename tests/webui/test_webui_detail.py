@@ -243,6 +243,20 @@ def test_selected_trials_are_compared(more: Lab, browser: Browser):
         expect(dialog).to_have_count(0)
 
 
+def test_tensorboard_says_what_is_missing(more: Lab, browser: Browser):
+    from playwright.sync_api import expect
+    from webui_lab import looking
+
+    with looking(browser, more.root) as sight:
+        page = sight.open("/detail")
+        page.locator('.ag-row[row-index="0"] .ag-checkbox-input').first.click()
+        page.get_by_role("button", name="TensorBoard").click()
+        dialog = page.get_by_role("dialog", name="TensorBoard")
+        dialog.get_by_role("button", name="Start for 1 trial").click()
+        expect(dialog.locator(".problem")).to_contain_text("TensorBoard")  # not installed, or nothing written for it
+        sight.faults.clear()  # the browser notes the refusal
+
+
 def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: Browser):
     from playwright.sync_api import expect
     from webui_lab import HOLD, looking

@@ -62,6 +62,29 @@ def test_the_choice_of_best_trials_survives_leaving_the_page(lab: Lab, browser: 
         expect(page.get_by_label("How many")).to_have_value("5")
 
 
+def test_the_refresh_interval_is_kept_and_off_means_off(lab: Lab, browser: Browser):
+    from playwright.sync_api import expect
+    from webui_lab import looking
+
+    with looking(browser, lab.root) as sight:
+        page = sight.open("/oview")
+        page.get_by_role("button", name="More").click()
+        page.get_by_role("radio", name="Off").click()
+        sight.open("/oview")
+        page.get_by_role("button", name="More").click()
+        expect(page.get_by_role("radio", name="Off")).to_have_attribute("aria-checked", "true")
+        before = lab.get("/summary")["trialConcurrency"]
+        change = {"params": {"trialConcurrency": before + 1}}
+        lab.rest.put("/experiment", params={"update_type": "TRIAL_CONCURRENCY"}, json=change)
+        page.wait_for_timeout(2500)
+        expect(page.locator(".limit").first).to_contain_text(str(before))
+        page.get_by_role("radio", name="Live").click()
+        change["params"]["trialConcurrency"] = before
+        lab.rest.put("/experiment", params={"update_type": "TRIAL_CONCURRENCY"}, json=change)
+        sight.open("/oview")
+        expect(page.locator(".limit").first).to_contain_text(str(before))
+
+
 def test_limits_are_changed_and_refused_beside_what_was_typed(lab: Lab, browser: Browser):
     from playwright.sync_api import expect
     from webui_lab import looking

@@ -33,7 +33,8 @@ export function onChange(listener) {
 // What a person chose stays chosen on this machine.
 export function remembered(key, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(key)) ?? otherwise;
+    const text = localStorage.getItem(key);
+    return text === null ? otherwise : JSON.parse(text);
   } catch {
     return otherwise;
   }

@@ -44,12 +44,14 @@ function showConnection({ connected, reason }) {
 export default {
   template: "<span hidden></span>",
   props: { api: String },
+  emits: ["interval"],
   created() {
     board.start(this.api);
   },
   mounted() {
     board.on("connection", showConnection);
     this.timer = setInterval(tick, REPEAT);
+    if (board.interval !== 0) this.$emit("interval", board.interval); // chosen on an earlier page
     if (address.get("token")) address.set({ token: "" }); // the browser has a cookie now; the secret need not be seen
   },
   unmounted() {

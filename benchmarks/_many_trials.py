@@ -61,7 +61,7 @@ def fill(directory: Path, trials: int, results: int, start: int = 1_760_000_000_
             final = round(quality, 6) if status is TrialStatus.SUCCEEDED else None
             message = "exit code 1: RuntimeError: out of memory" if status is TrialStatus.FAILED else ""
             rows[number] = Trial(
-                f"{number:05x}", number, number, "algorithm", json.dumps(parameters), status, message, begin, begin,
+                f"x{number:06x}", number, number, "algorithm", json.dumps(parameters), status, message, begin, begin,
                 begin + took, 1 if message else 0, None, steps, None if final is None else json.dumps(final), final,
             )  # fmt: skip
             rate = random_.uniform(0.05, 0.3)

@@ -11,6 +11,7 @@ from typing import Any
 from nni.manager.queries import changed_columns
 from nni.server.served import ServedExperiment
 
+_PIECE = 200  # trials
 PAUSE = 0.2  # seconds between rounds: at most five a second
 
 _Key = tuple[str, int, int]
@@ -72,5 +73,10 @@ class Broadcaster:
 
     def _trials(self, after: int) -> tuple[str | None, int]:
         page: dict[str, Any] = self._experiment.queries.trials(None, "sequence", -1, 0, after)
-        message = {"type": "trials", "revision": page["revision"], "items": page["items"]}
-        return json.dumps(message, separators=(",", ":")), page["revision"]
+        items = page["items"]
+        # Some at a time: one call for thousands of trials would keep every other thread waiting.
+        pieces = [
+            json.dumps(items[start : start + _PIECE], separators=(",", ":"))[1:-1]
+            for start in range(0, len(items), _PIECE)
+        ]
+        return f'{{"type":"trials","revision":{page["revision"]},"items":[{",".join(pieces)}]}}', page["revision"]

@@ -243,6 +243,24 @@ def test_selected_trials_are_compared(more: Lab, browser: Browser):
         expect(dialog).to_have_count(0)
 
 
+def test_the_selection_and_an_opened_trial_survive_changes(more: Lab, browser: Browser):
+    from playwright.sync_api import expect
+    from webui_lab import looking
+
+    first, second = more.trials()[:2]
+    with looking(browser, more.root) as sight:
+        page = sight.open(f"/detail?sort=seq&trial={second['id']}")
+        expect(page.locator(".panel")).to_be_visible()
+        page.locator('.ag-row[row-id="0"] .ag-checkbox-input').click()
+        more.rest.put(f"/trials/{first['id']}/note", json={"tags": ["changed"]})
+        more.rest.put(f"/trials/{second['id']}/note", json={"note": "changed"})
+        page.locator(".columns summary").click()
+        page.locator(".columns").get_by_label("Tags").check()
+        expect(page.locator('.ag-row[row-id="0"] [col-id="tags"]')).to_have_text("changed")
+        expect(page.locator('.ag-row[row-id="0"] .ag-checkbox-input')).to_be_checked()
+        expect(page.locator(".panel")).to_be_visible()
+
+
 def test_tensorboard_says_what_is_missing(more: Lab, browser: Browser):
     from playwright.sync_api import expect
     from webui_lab import looking

@@ -87,6 +87,8 @@ class Search:
             Nothing is called so.
         """
         arguments = list[Any]()
+        if self.order == "sequence":  # the order of the table itself: nothing to sort
+            return f"sequence {'DESC' if self.descending else 'ASC'}", arguments
         if self.order.startswith(PARAMETER):
             expression = _EXTRACT
             arguments = _extract_arguments(self.order.removeprefix(PARAMETER))

@@ -30,6 +30,7 @@ install: $(VENV)/.installed  ## NNI itself into .venv
 dev: $(VENV)/.installed-dev  ## NNI and the tools of its developers into .venv
 
 test: $(VENV)/.installed-dev  ## the whole test suite
+	@.ci/install-browser
 	@$(RUN) $(PY) -m pytest -n $(WORKERS)
 
 test-fast: $(VENV)/.installed-dev  ## the tests that need no more than a moment each

@@ -56,13 +56,18 @@ class Queries:
         """Whether larger results are better: what the tuner or advisor was told, else what it takes by default."""
         return optimize_mode(self.profile.config) == "maximize"
 
+    @property
+    def algorithm(self) -> str:
+        """Name or class name of what searches."""
+        algorithm = _algorithm(self.profile.config)
+        return algorithm.get("name") or algorithm.get("className") or ""
+
     # Ours
 
     def summary(self, standing: Standing) -> dict[str, Any]:
         """Return everything that a person wants to know first."""
         profile, config = self.profile, self.profile.config
         duration = config.get("maxExperimentDuration")
-        algorithm = _algorithm(config)
         return {
             "id": profile.id,
             "name": config.get("experimentName") or "",
@@ -82,14 +87,17 @@ class Queries:
             "revision": self.reader.revision(),
             "waiting": standing.waiting,
             "directory": str(self.directory),
-            "tuner": algorithm.get("name") or algorithm.get("className") or "",
+            "tuner": self.algorithm,
             "tunerNote": standing.tuner_note,
         }
 
     def trial(self, identifier: str) -> dict[str, Any] | None:
         """Return one trial."""
         found = self.reader.trial(identifier)
-        return self.describe(found) if found else None
+        if found is None:
+            return None
+        note, tags = self.reader.notes().get(found.sequence, ("", []))
+        return {**self.describe(found), "note": note, "tags": tags}
 
     def best(self) -> dict[str, Any] | None:
         """Return the best succeeded trial."""
@@ -111,9 +119,10 @@ class Queries:
         self, statuses: list[TrialStatus] | None, order: str, limit: int, offset: int, after: int
     ) -> dict[str, Any]:
         """Return a page of trials."""
+        revision = self.reader.revision()  # first: what changes meanwhile is told again, never left out
         items = self.reader.trials(statuses, order, limit, offset, after)
         total = self.reader.number(statuses)
-        return {"total": total, "revision": self.reader.revision(), "items": [self.describe(item) for item in items]}
+        return {"total": total, "revision": revision, "items": [self.describe(item) for item in items]}
 
     def trial_metrics(self, sequence: int) -> list[dict[str, Any]]:
         """Return what one trial reported."""

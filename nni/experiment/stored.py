@@ -128,6 +128,46 @@ def read_profile(directory: Path) -> tuple[Profile, dict[TrialStatus, int]]:
     return profile, counts
 
 
+def history(directory: Path) -> dict[str, Any]:
+    """Return how the best result of an experiment developed, whether it runs or not.
+
+    Parameters
+    ----------
+    directory
+        The experiment's own directory.
+
+    Returns
+    -------
+    dict
+        ``{"id", "name", "tuner", "maximize", "trials", "best": [[trial number, seconds since the start, best so
+        far]]}``; only where it improved, and once more at the end.
+
+    Raises
+    ------
+    StoreError
+        There is no database, or it cannot be read.
+    """
+    profile, counts = read_profile(directory)
+    queries = Queries(directory, profile, at_rest=True)
+    with _disk_faults(directory):
+        results = queries.reader.results()
+        queries.reader.close()  # this thread serves other requests later
+    better = max if queries.maximize else min
+    best = list[list[float]]()
+    for place, (sequence, end, value) in enumerate(results):
+        reached = value if not best else better(best[-1][2], value)
+        if not best or reached != best[-1][2] or place == len(results) - 1:
+            best.append([sequence, max(0, end - profile.start_time) / 1000, reached])
+    return {
+        "id": profile.id,
+        "name": profile.config.get("experimentName") or "",
+        "tuner": queries.algorithm,
+        "maximize": queries.maximize,
+        "trials": sum(counts.values()),
+        "best": best,
+    }
+
+
 def no_such_trial(trial_id: str, known: list[str], experiment_id: str = "") -> str:
     """Return what to say of an id that no trial has, with the ids that are meant perhaps."""
     near = difflib.get_close_matches(trial_id, known, n=3, cutoff=0.4)

@@ -212,6 +212,12 @@ class Engine:
             )
         )
 
+    def annotate(self, trial: Trial, note: str, tags: list[str]) -> None:
+        """Keep what a person writes about a trial; nothing is decided by it."""
+        self._batch.notes[trial.sequence] = note, tags
+        self._changed.add(trial.id)
+        self._schedule_flush()
+
     async def settled(self) -> None:
         """Wait until everything handled so far is on the disk."""
         if self._batch:

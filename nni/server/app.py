@@ -10,11 +10,13 @@ from starlette.exceptions import HTTPException
 
 from nni.common.errors import NniError
 from nni.common.version import __version__
-from nni.server import page, routes, routes_2x
+from nni.server import page, routes, routes_2x, routes_files, routes_page, routes_tensorboard
 from nni.server.answers import JsonResponse
+from nni.server.pages import Pages
 from nni.server.refused import RefusedError
 from nni.server.security import Guard
 from nni.server.served import ServedExperiment
+from nni.server.tensorboard import TensorboardTasks
 from nni.store.registry import ExperimentRegistry
 
 _logger = logging.getLogger("nni.server")
@@ -30,9 +32,21 @@ def build(experiment: ServedExperiment, registry: ExperimentRegistry, prefix: st
         redoc_url=None,
         openapi_url=f"{prefix}{API}/openapi.json",
     )
+    tensorboards = TensorboardTasks()
     app.include_router(routes_2x.router(experiment, registry), prefix=prefix + API)
     app.include_router(routes.router(experiment), prefix=prefix + API)
-    app.include_router(page.router(experiment, app, prefix + API), prefix=prefix)
+    app.include_router(routes_page.router(experiment, registry), prefix=prefix + API)
+    app.include_router(routes_files.router(experiment), prefix=prefix + API)
+    app.include_router(routes_tensorboard.router(experiment, tensorboards), prefix=prefix + API)
+    app.include_router(page.router(app, prefix + API), prefix=prefix)
+    pages = Pages(experiment, API)
+
+    async def close() -> None:
+        await tensorboards.stop_all()
+        await pages.close()
+
+    app.state.close = close
+    app.mount(prefix or "/", pages)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(NniError, _refused)

@@ -19,6 +19,7 @@ from nni.server.refused import RefusedError
 from nni.server.served import ServedExperiment
 from nni.store import ExperimentStatus, TrialStatus
 
+_NOTE, _TAGS, _TAG = 10_000, 20, 40  # characters of a note, tags of a trial, characters of a tag
 UPDATES = {
     "TRIAL_CONCURRENCY": "trialConcurrency",
     "MAX_EXEC_DURATION": "maxExperimentDuration",
@@ -91,6 +92,17 @@ class RunningExperiment(ServedExperiment):
         sequence = self.profile.next_sequence - 1
         await self.engine.settled()
         return sequence
+
+    async def annotate(self, identifier: str, note: str, tags: list[str]) -> None:
+        """Keep what a person writes about a trial; raises ``KeyError`` for an unknown id."""
+        trial = self.queries.reader.trial(identifier)
+        if trial is None:
+            raise KeyError(identifier)
+        if len(note) > _NOTE or len(tags) > _TAGS or any(not tag.strip() or len(tag) > _TAG for tag in tags):
+            raise RefusedError(f"a note has at most {_NOTE} characters, a trial {_TAGS} tags of 1 to {_TAG} characters")
+        self._refuse_if_held()
+        self.engine.annotate(trial, note, list(dict.fromkeys(tag.strip() for tag in tags)))
+        await self.engine.settled()
 
     async def import_data(self, data: Any) -> None:
         """Hand results from elsewhere to the tuner."""

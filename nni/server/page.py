@@ -1,4 +1,4 @@
-"""Two plain pages without scripts: an overview that reloads itself, and the list of REST routes at ``/docs``."""
+"""The list of REST routes at ``/docs``: a plain page without scripts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
-
-from nni.common.version import __version__
-from nni.server.served import ServedExperiment
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1a1a2e }
@@ -21,14 +18,9 @@ td, th { border-color: #333 } .error { color: #ff8a80 } a { color: #8ab4f8 } }
 """
 
 
-def router(experiment: ServedExperiment, app: FastAPI, api: str) -> APIRouter:
-    """Return the pages; `api` is the path of the REST API."""
+def router(app: FastAPI, api: str) -> APIRouter:
+    """Return the page; `api` is the path of the REST API."""
     routes = APIRouter(include_in_schema=False)
-
-    @routes.get("/")
-    @routes.get("/oview")
-    async def overview() -> HTMLResponse:
-        return HTMLResponse(_overview(experiment.summary(), api))
 
     @routes.get("/api/v1/nni/docs")
     @routes.get("/docs")
@@ -38,41 +30,11 @@ def router(experiment: ServedExperiment, app: FastAPI, api: str) -> APIRouter:
     return routes
 
 
-def _page(title: str, body: str, *, reload: bool = False) -> str:
-    refresh = '<meta http-equiv="refresh" content="5">' if reload else ""
+def _page(title: str, body: str) -> str:
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}<title>{html.escape(title)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>{body}</body></html>'
     )
-
-
-def _overview(summary: dict[str, Any], api: str) -> str:
-    best = summary["best"]
-    ended = summary["status"] in {"DONE", "STOPPED"}
-    rows = {
-        "Status": summary["status"],
-        "Because" if ended else "Waiting": None if summary["status"] == "ERROR" else summary["waiting"],
-        "Trials": f"{summary['trials']}" + (f" of {summary['maxTrialNumber']}" if summary["maxTrialNumber"] else ""),
-        "By status": ", ".join(f"{number} {status}" for status, number in summary["counts"].items()),
-        "Concurrency": summary["trialConcurrency"],
-        "Tuner": f"{summary['tuner']} ({summary['optimizeMode']})",
-        "Tuner says": summary["tunerNote"],
-        "Best result": best and f"{best['metric']} (trial {best['id']}, number {best['sequence']})",
-        "Best parameters": best and ", ".join(f"{name} = {value}" for name, value in best["parameters"].items()),
-        "Directory": summary["directory"],
-    }
-    cells = "".join(
-        f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items() if value
-    )
-    errors = "".join(f'<p class="error">{html.escape(error)}</p>' for error in summary["errors"])
-    title = f"{summary['name'] or 'Experiment'} {summary['id']}"
-    links = (
-        f'<p><a href="{api}/trials">trials</a> · <a href="{api}/export-data">results</a> · '
-        f'<a href="{api}/experiment">configuration</a> · <a href="{api}/logs/nnimanager.log">manager log</a> · '
-        f'<a href="{api}/logs/dispatcher.log">dispatcher log</a> · <a href="{api}/docs">REST API</a> · '
-        f"NNI {__version__}</p>"
-    )
-    return _page(title, f"<h1>{html.escape(title)}</h1>{errors}<table>{cells}</table>{links}", reload=True)
 
 
 def _docs(schema: dict[str, Any], link: str) -> str:

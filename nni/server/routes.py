@@ -9,13 +9,13 @@ from fastapi import APIRouter, HTTPException, Query, WebSocket, WebSocketDisconn
 from fastapi.responses import Response
 
 from nni.server.answers import JsonResponse, text_file
+from nni.server.broadcast import PAUSE, Broadcaster
 from nni.server.routes_2x import trial_path, unknown_trial
 from nni.server.served import ServedExperiment
 from nni.store import ORDERS, TrialStatus
 
 _LOGS = ("nnimanager.log", "dispatcher.log", "nnictl_stdout.log", "nnictl_stderr.log", "dispatcher_stderr.log")
 _TRIAL_LOGS = ("trial.log", "stderr", "stdout")
-_PAUSE = 0.2  # seconds between pushes to one client: at most five a second
 
 Lines = Annotated[int | None, Query(ge=0)]
 
@@ -23,16 +23,20 @@ Lines = Annotated[int | None, Query(ge=0)]
 def router(experiment: ServedExperiment) -> APIRouter:
     """Return our routes of one experiment."""
     routes = APIRouter(tags=["NNI"], default_response_class=JsonResponse)
+    broadcaster = Broadcaster(experiment)
     _add_reading(routes, experiment)
     _add_files(routes, experiment)
 
     @routes.websocket("/events")
-    async def events(socket: WebSocket, after: int = 0) -> None:
+    async def events(socket: WebSocket, after: int = 0, compact: bool = False) -> None:
         await socket.accept()
-        sender = asyncio.create_task(_push(socket, experiment, after))
+        sender = asyncio.create_task(_push(socket, broadcaster, after, compact=compact))
         try:
-            while True:
-                await socket.receive_text()  # nothing is expected; this is how a closed connection is noticed
+            while True:  # this is also how a closed connection is noticed
+                text = await socket.receive_text()
+                if text.isdecimal():  # a page that knows all trials up to a revision wants the changes from there on
+                    sender.cancel()
+                    sender = asyncio.create_task(_push(socket, broadcaster, int(text), compact=compact))
         except WebSocketDisconnect:
             pass
         finally:
@@ -92,23 +96,16 @@ def _add_files(routes: APIRouter, experiment: ServedExperiment) -> None:
         return text_file(trial_path(experiment, trial_id, name), head, tail)
 
 
-async def _push(socket: WebSocket, experiment: ServedExperiment, after: int) -> None:
-    """Send what changed, as fast as this client takes it and at most five times a second.
-
-    Nothing is queued for a slow client: it gets the present state of what changed since it was last served.
-    """
+async def _push(socket: WebSocket, broadcaster: Broadcaster, after: int, *, compact: bool) -> None:
+    """Send what changed, as fast as this client takes it and at most five times a second; no trials if `after` < 0."""
     while True:
-        changed = experiment.changed
-        page = experiment.queries.trials(None, "sequence", -1, 0, after)
-        if page["items"]:
-            after = page["revision"]
-            await socket.send_text(_text({"type": "trials", "revision": after, "items": page["items"]}))
-        await socket.send_text(_text({"type": "summary", **experiment.summary()}))
-        if experiment.ended:
-            await socket.send_text(_text({"type": "end"}))
-        await asyncio.sleep(_PAUSE)
+        changed = broadcaster.changed
+        if after >= 0:
+            text, after = await broadcaster.trials(after, compact=compact)
+            if text is not None:
+                await socket.send_text(text)
+        await socket.send_text(broadcaster.summary())
+        if broadcaster.ended:
+            await socket.send_text('{"type":"end"}')
+        await asyncio.sleep(PAUSE)
         await changed.wait()
-
-
-def _text(value: object) -> str:
-    return JsonResponse(value).body.decode()  # type: ignore[union-attr]  # our own render gives bytes

@@ -6,6 +6,7 @@ that an attacker's DNS points at 127.0.0.1 is in ``Host``). On any other address
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from nni.server.answers import JsonResponse
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_COOKIE = "nni_token"
+_COOKIE = "nni_token_"  # and what tells this token from those of other managers: browsers share cookies over ports
 
 
 class Guard:
@@ -65,7 +66,7 @@ class Guard:
 
 def _given(scope: Scope, headers: dict[str, str], token: str) -> bool:
     query = parse_qs(scope.get("query_string", b"").decode())
-    cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+    cookie = SimpleCookie(headers.get("cookie", "")).get(_cookie(token))
     candidates = [
         headers.get("authorization", "").removeprefix("Bearer "),
         *query.get("token", []),
@@ -74,13 +75,17 @@ def _given(scope: Scope, headers: dict[str, str], token: str) -> bool:
     return any(hmac.compare_digest(candidate.encode(), token.encode()) for candidate in candidates)
 
 
+def _cookie(token: str) -> str:
+    return _COOKIE + hashlib.sha256(token.encode()).hexdigest()[:8]
+
+
 def _remember(send: Send, token: str | None) -> Send:
     if token is None:
         return send
 
     async def with_cookie(message: dict[str, object]) -> None:
         if message["type"] == "http.response.start":
-            cookie = f"{_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+            cookie = f"{_cookie(token)}={token}; Path=/; HttpOnly; SameSite=Strict"
             headers = message.get("headers")
             message["headers"] = [*(headers if isinstance(headers, list) else []), (b"set-cookie", cookie.encode())]
         await send(message)

@@ -70,6 +70,10 @@ class ServedExperiment(ABC):
         """Queue a configuration of a person's own; returns its sequence number."""
 
     @abstractmethod
+    async def annotate(self, identifier: str, note: str, tags: list[str]) -> None:
+        """Keep what a person writes about a trial; raises ``KeyError`` for an unknown id."""
+
+    @abstractmethod
     async def import_data(self, data: Any) -> None:
         """Hand results from elsewhere to the tuner."""
 

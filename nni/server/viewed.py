@@ -55,6 +55,11 @@ class ViewedExperiment(ServedExperiment):
         del parameters
         self._refuse()
 
+    async def annotate(self, identifier: str, note: str, tags: list[str]) -> None:
+        """Refuse."""
+        del identifier, note, tags
+        self._refuse()
+
     async def import_data(self, data: Any) -> None:
         """Refuse."""
         del data

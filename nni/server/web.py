@@ -21,7 +21,12 @@ class WebServer(uvicorn.Server):
     """Uvicorn without a life of its own: the experiment decides when it ends, and signals are the manager's."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio"))
+        # Named one by one: NiceGUI brings other parts that uvicorn would choose by itself, and that nobody has tested.
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", loop="asyncio", http="h11", ws="websockets-sansio"
+        )
+        super().__init__(config)
+        self._app = app
         self._up = asyncio.Event()
 
     @contextlib.contextmanager
@@ -41,6 +46,7 @@ class WebServer(uvicorn.Server):
 
     async def stop(self) -> None:
         """Close every connection and return."""
+        await self._app.state.close()
         self.should_exit = True
         self.force_exit = True
         await self._serving

@@ -3,6 +3,7 @@
 from nni.store.reader import ORDERS, Reader
 from nni.store.records import ExperimentStatus, Metric, Profile, Trial, TrialStatus, configuration
 from nni.store.schema import StoreError
+from nni.store.search import ParameterFilter, Search
 from nni.store.store import Batch, Store
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Batch",
     "ExperimentStatus",
     "Metric",
+    "ParameterFilter",
     "Profile",
     "Reader",
+    "Search",
     "Store",
     "StoreError",
     "Trial",

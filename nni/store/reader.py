@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nni.store.records import Metric, Trial, TrialStatus
+from nni.store.search import Search
 from nni.store.store import TRIAL_COLUMNS, Store, to_trial
 
 ORDERS = {
@@ -20,6 +22,8 @@ ORDERS = {
     "-duration": "end_time IS NULL, end_time - start_time DESC, sequence",
 }
 """Names of orders; trials without the figure come last."""
+
+_LISTED = "SELECT value FROM json_each(?)"  # any number of them; placeholders are limited
 
 
 class Reader:
@@ -77,8 +81,13 @@ class Reader:
 
     def best(self, *, maximize: bool) -> Trial | None:
         """Return the succeeded trial with the best value, None before there is one."""
-        found = self.trials([TrialStatus.SUCCEEDED], "-metric" if maximize else "metric", limit=1)
-        return found[0] if found and found[0].value is not None else None
+        # By the index over values: this is asked with every change, whatever the number of trials.
+        query = (
+            f"SELECT {TRIAL_COLUMNS} FROM trial INDEXED BY trial_by_value WHERE value IS NOT NULL AND status = ? "  # noqa: S608
+            f"ORDER BY value {'DESC' if maximize else 'ASC'}, sequence LIMIT 1"
+        )
+        row = self._query(query, [TrialStatus.SUCCEEDED.value]).fetchone()
+        return to_trial(row) if row else None
 
     def metrics(
         self, kind: str | None = None, sequences: tuple[int, int] | None = None, *, latest: bool = False
@@ -112,6 +121,55 @@ class Reader:
         )
         for identifier, *rest in self._query(query, arguments):
             yield identifier, Metric(*rest)
+
+    def search(self, search: Search, limit: int, offset: int) -> tuple[int, list[Trial]]:
+        """Return how many trials a search finds, and a page of them."""
+        where, arguments = search.where()
+        order, order_arguments = search.ordering()
+        number = self._query(f"SELECT count(*) FROM trial WHERE {where}", arguments).fetchone()[0]  # noqa: S608
+        query = f"SELECT {TRIAL_COLUMNS} FROM trial WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+        rows = self._query(query, [*arguments, *order_arguments, limit, offset])
+        return number, [to_trial(row) for row in rows]
+
+    def changed_trials(self, after: int) -> int:
+        """Return how many trials changed after a revision."""
+        number: int = self._query("SELECT count(*) FROM trial WHERE changed > ?", [after]).fetchone()[0]
+        return number
+
+    def values(self) -> list[tuple[int, float]]:
+        """Return number and value of every trial that has a value, in the order in which they were made."""
+        query = "SELECT sequence, value FROM trial WHERE value IS NOT NULL ORDER BY sequence"
+        return self._query(query).fetchall()
+
+    def results(self) -> list[tuple[int, int, float]]:
+        """Return number, end (epoch ms) and value of every trial that ended with a value, in the order of the ends."""
+        query = "SELECT sequence, end_time, value FROM trial WHERE value IS NOT NULL AND end_time IS NOT NULL"
+        return self._query(f"{query} ORDER BY end_time, sequence").fetchall()
+
+    def numbered(self, sequences: list[int]) -> list[Trial]:
+        """Return the trials of these numbers, in the order in which they were made."""
+        query = f"SELECT {TRIAL_COLUMNS} FROM trial WHERE sequence IN ({_LISTED}) ORDER BY sequence"  # noqa: S608
+        return [to_trial(row) for row in self._query(query, [json.dumps(sequences)])]
+
+    def intermediates(self, sequences: list[int]) -> Iterator[tuple[int, int, str]]:
+        """Yield number, step and JSON text of every intermediate result of these trials."""
+        query = (
+            f"SELECT trial, sequence, value FROM metric WHERE trial IN ({_LISTED}) "  # noqa: S608
+            "AND type = 'PERIODICAL' ORDER BY trial, position"
+        )
+        yield from self._query(query, [json.dumps(sequences)])
+
+    def intermediates_at(self, step: int) -> Iterator[tuple[int, str]]:
+        """Yield number and JSON text of every trial's intermediate result of one step."""
+        yield from self._query("SELECT trial, value FROM metric WHERE type = 'PERIODICAL' AND sequence = ?", [step])
+
+    def notes(self) -> dict[int, tuple[str, list[str]]]:
+        """Return what people wrote about trials: note and tags, by the trials' numbers."""
+        try:
+            rows = self._query("SELECT trial, note, tags FROM note").fetchall()
+        except sqlite3.OperationalError:  # written before there were notes, and only being looked at
+            return {}
+        return {sequence: (note, json.loads(tags)) for sequence, note, tags in rows}
 
     def imports(self) -> list[str]:
         """Return what was imported, each a JSON text."""

@@ -51,6 +51,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE TABLE import (revision INTEGER NOT NULL, time INTEGER NOT NULL, data TEXT NOT NULL)",
     ),
+    # What people write about trials; tags are a JSON list.
+    ("CREATE TABLE note (trial INTEGER PRIMARY KEY, note TEXT NOT NULL, tags TEXT NOT NULL)",),
 )
 
 
@@ -58,8 +60,10 @@ class StoreError(NniError):
     """The database cannot be used, and why."""
 
 
-def prepare(connection: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]] = STEPS) -> None:
-    """Bring a database up to date, or refuse it.
+def prepare(
+    connection: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]] = STEPS, *, read_only: bool = False
+) -> None:
+    """Bring a database up to date, or refuse it; for reading an older one stays as it is.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def prepare(connection: sqlite3.Connection, path: Path, steps: Sequence[Sequence
         It is not a database at all, or cannot be read.
     """
     version = _version(connection, path, steps)
-    if version < len(steps):
+    if version < len(steps) and not read_only:
         _apply(connection, steps[version:], len(steps))
 
 

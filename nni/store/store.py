@@ -46,9 +46,11 @@ class Batch:
     metrics: list[Metric] = field(default_factory=list)
     imports: list[tuple[int, str]] = field(default_factory=list)
     profile: Profile | None = None
+    notes: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
+    """Note and tags of trials, by their numbers."""
 
     def __bool__(self) -> bool:
-        return bool(self.trials or self.metrics or self.imports or self.profile)
+        return bool(self.trials or self.metrics or self.imports or self.profile or self.notes)
 
 
 class Store:
@@ -99,7 +101,7 @@ class Store:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 # Checkpoints copy and fsync; `checkpoint` does them off the manager's event loop.
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
-            prepare(connection, self.path)
+            prepare(connection, self.path, read_only=read_only)
         except BaseException:
             connection.close()
             raise
@@ -140,6 +142,9 @@ class Store:
                 execute(_SAVE_TRIAL, (*_trial_row(trial), revision, revision, ended))
             for time, data in batch.imports:
                 execute("INSERT INTO import VALUES (?, ?, ?)", (revision, time, data))
+            for sequence, (note, tags) in batch.notes.items():
+                execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (sequence, note, json.dumps(tags)))
+                execute("UPDATE trial SET changed = ? WHERE sequence = ?", (revision, sequence))
             if batch.profile is not None:
                 execute(_SAVE_PROFILE, _profile_row(batch.profile))
                 if batch.profile.config is not self._written_config:

@@ -82,7 +82,7 @@ export class Slices extends Chart {
 
   slices(rows, names) {
     const c = colors();
-    const wide = names.length === 1 ? 1 : this.chart.getWidth() > 900 ? 4 : this.chart.getWidth() > 560 ? 3 : 2;
+    const wide = Math.min(names.length, this.chart.getWidth() > 900 ? 4 : this.chart.getWidth() > 560 ? 3 : 2);
     const tall = Math.ceil(names.length / wide);
     const cell = (place) => ({ left: `${5 + ((place % wide) * 95) / wide}%`, width: `${95 / wide - 5}%`, top: `${4 + (Math.floor(place / wide) * 96) / tall}%`, height: `${96 / tall - (tall > 1 ? 16 : 20)}%` });
     const kinds = names.map((name) => this.kind(name, rows));

@@ -50,9 +50,14 @@ class Queries:
 
     @property
     def maximize(self) -> bool:
-        """Whether larger results are better: what the tuner or advisor was told, else what it takes by default."""
-        algorithm = _algorithm(self.profile.config)
-        return bool((algorithm.get("classArgs") or {}).get("optimize_mode", "maximize") != "minimize")
+        """Whether larger results are better: what the algorithms were told, else what they take by default.
+
+        A tuner need not know, as GridSearch or one of the user's own; then what the assessor was told counts.
+        """
+        config = self.profile.config
+        told = [((config.get(kind) or {}).get("classArgs") or {}) for kind in ("advisor", "tuner", "assessor")]
+        modes = [config.get("optimizeMode"), *(arguments.get("optimize_mode") for arguments in told)]
+        return next(filter(None, modes), "maximize") != "minimize"
 
     # Ours
 
@@ -89,8 +94,9 @@ class Queries:
         return self.describe(found) if found else None
 
     def best(self) -> dict[str, Any] | None:
-        """Return the best succeeded trial."""
-        found = self.reader.best(maximize=self.maximize)
+        """Return the best succeeded trial; of an advisor's, the best of those with the largest budget so far."""
+        best = self.reader.best_of_largest_budget if self.profile.config.get("advisor") else self.reader.best
+        found = best(maximize=self.maximize)
         return self.describe(found) if found else None
 
     def trials(

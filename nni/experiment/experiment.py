@@ -203,7 +203,15 @@ class Experiment:
         return experiment
 
     @classmethod
-    def resume(cls, experiment_id: str, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> Self:
+    def resume(
+        cls,
+        experiment_id: str,
+        port: int = 8080,
+        wait_completion: bool = True,
+        debug: bool = False,
+        *,
+        experiment_dir: str | os.PathLike[str] | None = None,
+    ) -> Self:
         """Continue a stopped experiment.
 
         Parameters
@@ -214,10 +222,18 @@ class Experiment:
             As for :meth:`start`.
         wait_completion
             Wait until it is done and stop it, as :meth:`run` does; False returns while it runs. Default True.
+        experiment_dir
+            Its directory, if it was moved, or is not in the list of experiments. Default: where it was.
+
+        Raises
+        ------
+        LaunchError
+            It is unknown or running, or the port is taken.
         """
         experiment = cls()
+        directory = None if experiment_dir is None else absolute(experiment_dir)
         options = launch.LaunchOptions(port=port, debug=debug)
-        experiment._attach(launch.resume(experiment_id, options, notify=_announce_resume))
+        experiment._attach(launch.resume(experiment_id, options, directory=directory, notify=_announce_resume))
         experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
         if wait_completion:
             experiment._finish()

@@ -96,3 +96,9 @@ def _listed(environment: Environment) -> list[dict[str, str]]:
 
 def _statuses(environment: Environment) -> list[str]:
     return [trial["status"] for trial in json.loads(environment.nnictl("trial", "ls", "--json").stdout)]
+
+
+def test_a_meta_file_that_is_not_there_is_named_once(tmp_path, capsys):
+    path = tmp_path / "meta.yml"
+    assert run(["algo", "register", "--meta", str(path)]) == 1
+    assert capsys.readouterr().err == f"ERROR: {path}: no such file\n"

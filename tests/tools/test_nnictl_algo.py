@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from nnictl_lab import wait_until
 
+from nni.tools.nnictl._app import run
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "tuners" / "customized_tuner"
 

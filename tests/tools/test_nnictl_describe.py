@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.console import Console
 
 from nni.store.registry import RegistryEntry
@@ -58,3 +59,14 @@ def test_trials_that_wait_are_named_by_their_reason():
         "waiting: t0 (no free GPU)",
         "waiting: t1, t2, t3, t4, t5 and 2 more (trialConcurrency (2): as many run already)",
     ]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_ids_are_whole_however_narrow_the_terminal(tmp_path, width):
+    console = Console(width=width, no_color=True)
+    row = {"id": "nrbb2", "sequence": 10, "status": "SUCCEEDED", "startTime": 0, "endTime": 9}
+    with console.capture() as capture:
+        console.print(_describe.experiments([RegistryEntry("egchD4qy", tmp_path, name="a long name")], width))
+        console.print(_describe.trials([{**row, "value": 0.123456789, "parameters": {"x": 1}}], width))
+    assert "egchD4qy " in capture.get()
+    assert "nrbb2 " in capture.get()

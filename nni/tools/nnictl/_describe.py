@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nni.store.registry import RegistryEntry
 
 _MEDIUM, _WIDE = 100, 120
+_ID_WIDTHS = {"ID": 8, "Trial": 5}  # what every other command needs is readable however narrow the terminal
 _LONGEST = 800
 _NAMED = 5
 _NO_MORE = ("NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
@@ -31,7 +32,7 @@ def experiments(entries: Iterable[RegistryEntry], width: int) -> Table:
 
     table = _output.table()
     for name in ("ID", "Name", "Status", *(("Platform",) if width >= _MEDIUM else ()), "Port", "Started", "Duration"):
-        table.add_column(name, no_wrap=name != "Name", max_width=32)
+        table.add_column(name, no_wrap=name != "Name", max_width=32, min_width=_ID_WIDTHS.get(name))
     if width >= _WIDE:
         table.add_column("Web UI", no_wrap=True)
         table.add_column("Directory")
@@ -131,7 +132,7 @@ def trials(rows: Iterable[TrialRow], width: int) -> Table:
 
     table = _output.table()
     for name, justify in (("Trial", "left"), ("No.", "right"), ("Status", "left"), ("Started", "left")):
-        table.add_column(name, no_wrap=True, justify=justify)  # type: ignore[arg-type]  # "left" and "right" are valid
+        table.add_column(name, no_wrap=True, justify=justify, min_width=_ID_WIDTHS.get(name))  # type: ignore[arg-type]  # "left" and "right" are valid
     table.add_column("Duration", no_wrap=True, justify="right")
     table.add_column("Metric", no_wrap=True, justify="right")
     table.add_column("Parameters")

@@ -23,7 +23,7 @@ _ID_WIDTHS = {"ID": 8, "Trial": 5}  # what every other command needs is readable
 _LONGEST = 800
 _NAMED = 5
 _NO_MORE = ("NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
-_FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
+_FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED")  # what counts against maxTrialNumber (PLT-083)
 
 
 def experiments(entries: Iterable[RegistryEntry], width: int) -> Table:
@@ -191,7 +191,7 @@ def done(summary: ExperimentSummary) -> str:
 
 
 def ended(summary: ExperimentSummary) -> int:
-    """Return how many trials have ended."""
+    """Return how many trials have ended, without those that were taken away by a stop."""
     return sum(summary["counts"].get(status, 0) for status in _FINISHED)
 
 

@@ -271,6 +271,17 @@ def test_a_failed_trial_says_why_where_one_looks_first(write_config, free_port):
     assert "no data in /nowhere" in nnictl("trial", "ls", stream="stderr")
 
 
+def test_a_trial_in_an_environment_without_nni_is_told_where_it_is(write_config, free_port):
+    path = Path(write_config())
+    command = f'trialCommand: "{sys.executable} -I -S -c \'import nni\'"'
+    path.write_text(re.sub("trialCommand: .*", lambda _: command, path.read_text()))
+    nnictl("create", "-c", str(path), "-p", str(free_port))
+    wait_for(lambda: status() == "DONE", "DONE")
+    (message, *_) = {trial["message"] for trial in json.loads(nnictl("trial", "ls", "--json"))}
+    hint = f"for the Python of the trial command; nnictl has it: {sys.executable}"
+    assert message == f"exit code 1: ModuleNotFoundError: No module named 'nni' {hint}"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_foreground_prints_the_log_and_a_signal_stops_the_experiment(write_config, free_port, number):
     command = [sys.executable, "-c", PROGRAM, "create", "-c", write_config(seconds=300), "-p", str(free_port), "-f"]

@@ -19,7 +19,7 @@ from nni.config._shared_storage import AzureBlobConfig, NfsConfig, SharedStorage
 from nni.config._training_service import TrainingServiceConfig
 
 if TYPE_CHECKING:
-    from nni.config._adl import AdlCheckpointConfig, AdlConfig, AdlNfsConfig
+    from nni.config._adl import AdlCheckpointConfig, AdlConfig, AdlNfsConfig, AdlPullSecretConfig
     from nni.config._aml import AmlConfig
     from nni.config._dlc import DlcConfig
     from nni.config._dlts import DltsConfig
@@ -41,6 +41,7 @@ __all__ = [
     "AdlCheckpointConfig",
     "AdlConfig",
     "AdlNfsConfig",
+    "AdlPullSecretConfig",
     "AlgorithmConfig",
     "AmlConfig",
     "AzureBlobConfig",
@@ -83,6 +84,7 @@ _LATER = {
     "AdlCheckpointConfig": "_adl",
     "AdlConfig": "_adl",
     "AdlNfsConfig": "_adl",
+    "AdlPullSecretConfig": "_adl",
     "AmlConfig": "_aml",
     "DlcConfig": "_dlc",
     "DltsConfig": "_dlts",

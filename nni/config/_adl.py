@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from nni.config._fields import NonNegative, Text, optional, required
 from nni.config._model import ConfigModel
@@ -24,12 +24,18 @@ class AdlCheckpointConfig(ConfigModel):
     storage_size: Text = required("Size as Kubernetes writes it.", "1Gi")
 
 
+class AdlPullSecretConfig(ConfigModel):
+    """A secret of the cluster with which images are pulled."""
+
+    name: Text = required("Name of the secret.", "stagingsecret")
+
+
 class AdlConfig(TrainingServiceConfig):
     """Trials run as AdaptDL jobs; the keys are those of the old schema, in this one's spelling (PLT-107, 289)."""
 
     platform: Literal["adl"] = optional("Run trials on AdaptDL.", "adl")
     docker_image: Text = required("Image in which trials run.", "my/image:1")
-    image_pull_secrets: list[dict[str, Any]] | None = optional(
+    image_pull_secrets: list[AdlPullSecretConfig] | None = optional(
         "Secrets for a private registry.", examples=[[{"name": "stagingsecret"}]]
     )
     namespace: Text = optional("Namespace of the jobs.", "default")

@@ -82,6 +82,12 @@ def needs_search_space(kind: Kind, name: str | None) -> bool:
         return True
 
 
+def maximizes(kind: Kind, algorithm: _AlgorithmConfig) -> bool:
+    """Say whether an algorithm of NNI's own maximizes because nothing tells it not to (X-01)."""
+    is_told = "optimize_mode" in algorithm.class_args
+    return not is_told and is_built_in(kind, algorithm) and algorithm.name not in {"GridSearch", "BatchTuner"}
+
+
 def search_space_faults(space: Any, name: str | None = None, kind: Kind | None = None) -> Iterator[Fault]:
     """Yield why one of NNI's own algorithms (or any) cannot search a space (HPO-086); paths are within the space."""
     from nni.algorithms import registry  # noqa: PLC0415  # only for a start

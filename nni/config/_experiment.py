@@ -115,6 +115,10 @@ class ExperimentConfig(ConfigModel):
     tuner: _AlgorithmConfig | None = optional("The tuner; where there is no advisor either, Auto.", {})
     assessor: _AlgorithmConfig | None = optional("The assessor; it stops trials that do badly.", {})
     advisor: _AlgorithmConfig | None = optional("The advisor: tuner and assessor in one; instead of them.", {})
+    optimize_mode: Annotated[Literal["maximize", "minimize"], Word] | None = optional(
+        "Which trial counts as the best where no algorithm has an argument of that name, as with a tuner of your own. "
+        "Absent: as the algorithms are told, else maximize."
+    )
     training_service: TrainingServiceField = required("Where trials run; a list for several.", "{platform: local}")
     shared_storage: SharedStorageField | None = optional("Storage that this and the training machines mount.")
     include_intermediate_results: bool | None = optional(

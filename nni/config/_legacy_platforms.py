@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nni.config._adl import AdlCheckpointConfig, AdlNfsConfig
+from nni.config._adl import AdlCheckpointConfig, AdlNfsConfig, AdlPullSecretConfig
 from nni.config._errors import Fault
 from nni.config._fields import Count, GpuIndices, NonNegative, Port, Text, optional, required, secret
 from nni.config._legacy_kubernetes import LegacyFrameworkController, LegacyKubeflow
@@ -230,7 +230,7 @@ class LegacyAdlTrial(ConfigModel):
     memory_size: Text | None = optional("Memory of a trial as Kubernetes writes it.")
     namespace: Text | None = optional("Namespace; absent: default.")
     adaptive: bool | None = optional("Whether a job may be preempted and resized.")
-    image_pull_secrets: list[dict[str, Any]] | None = optional("Secrets for a private registry.")
+    image_pull_secrets: list[AdlPullSecretConfig] | None = optional("Secrets for a private registry.")
     nfs: AdlNfsConfig | None = optional("An NFS export to mount.")
     checkpoint: AdlCheckpointConfig | None = optional("Storage for checkpoints.")
 

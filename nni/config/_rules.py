@@ -21,6 +21,7 @@ def faults(config: ExperimentConfig) -> Iterator[Fault]:
     """Yield everything that is contradictory."""
     yield from _search_space(config)
     yield from _algorithms(config)
+    yield from _optimize_mode(config)
     yield from _function(config)
     yield from _hybrid(config)
     for path, service in services(config):
@@ -60,6 +61,20 @@ def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
     for name, algorithm in (("tuner", config.tuner), ("assessor", config.assessor)):
         if algorithm is not None and algorithm.is_configured:
             yield Fault((name,), "must not be given with an advisor, which is tuner and assessor in one")
+
+
+def _optimize_mode(config: ExperimentConfig) -> Iterator[Fault]:
+    """Yield where the best trial would be another one than what an algorithm looks for."""
+    if config.optimize_mode is None:
+        return
+    for name in ("tuner", "assessor", "advisor"):
+        algorithm = getattr(config, name)
+        told = algorithm.class_args.get("optimize_mode") if algorithm else None
+        if told not in (None, config.optimize_mode):
+            yield Fault(
+                ("optimizeMode",),
+                f"{config.optimize_mode!r} contradicts {name}.classArgs.optimize_mode, which is {told!r}",
+            )
 
 
 def _function(config: ExperimentConfig) -> Iterator[Fault]:

@@ -209,6 +209,8 @@ def _algorithms(config: ExperimentConfig) -> Iterator[Fault]:
         by_name = algorithm.name is not None
         found = _catalogue.registered_faults(kind, algorithm) if by_name else custom_class_faults(algorithm)
         yield from (Fault((kind, *fault.path), fault.message) for fault in found)
+        if config.optimize_mode == "minimize" and _catalogue.maximizes(kind, algorithm):
+            yield Fault((kind, "classArgs", "optimize_mode"), "must be 'minimize' as well, like optimizeMode")
 
 
 def _chosen(config: ExperimentConfig) -> list[tuple[_catalogue.Kind, _AlgorithmConfig]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PERIOD_S = 0.25
 _LINE_PERIOD_S = 10.0
 _FINAL = frozenset({"DONE", "ERROR", "STOPPED"})
-_ENDED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
+_ENDED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED")  # what counts against maxTrialNumber (PLT-083)
 
 
 def wait_until_done(client: NniClient) -> ExperimentSummary:

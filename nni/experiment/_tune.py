@@ -154,6 +154,7 @@ def _set_algorithms(
 ) -> None:
     if mode not in {"maximize", "minimize"}:
         raise NniError(f"optimize_mode: expected 'maximize' or 'minimize', got {mode!r}")
+    config.optimize_mode = mode
     config.tuner = _as_algorithm("tuner", tuner)
     _add_argument(config.tuner, "tuner", "optimize_mode", mode, must=False)
     if seed is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nni.common.errors import NniError
@@ -170,13 +171,19 @@ class Experiment:
             return
         logger.info("Stopping experiment, please wait...")
         entry = self._require_entry()
-        last = self._last_answer()
         from nni.experiment.stop import find_manager, stop_experiment  # noqa: PLC0415 - psutil
 
-        if find_manager(entry) is None:
-            _stop_by_request(self._client)  # as another user, or its files are gone
-        else:
-            stop_experiment(entry)
+        manager = find_manager(entry)
+        try:
+            last = self._last_answer()
+            if manager is None:
+                _stop_by_request(self._client)  # as another user, or its files are gone
+            else:
+                stop_experiment(entry)
+        except KeyboardInterrupt:  # once more: not to be waited for, but nothing is left running
+            if manager is not None and manager.is_running():
+                manager.terminate()
+            raise
         # What the disk holds now includes how the trials were ended; elsewhere its last answer must do.
         self._results = (_results.read(entry.directory, last.profile) if last else None) or last
         self._stopped = True
@@ -204,7 +211,15 @@ class Experiment:
         return experiment
 
     @classmethod
-    def resume(cls, experiment_id: str, port: int = 8080, wait_completion: bool = True, debug: bool = False) -> Self:
+    def resume(
+        cls,
+        experiment_id: str,
+        port: int = 8080,
+        wait_completion: bool = True,
+        debug: bool = False,
+        *,
+        experiment_dir: str | os.PathLike[str] | None = None,
+    ) -> Self:
         """Continue a stopped experiment.
 
         Parameters
@@ -215,10 +230,19 @@ class Experiment:
             As for :meth:`start`.
         wait_completion
             Wait until it is done and stop it, as :meth:`run` does; False returns while it runs. Default True.
+        experiment_dir
+            Its directory, if it was moved, or is not in the list of experiments. Default: where it was.
+
+        Raises
+        ------
+        LaunchError
+            It is unknown or running, or the port is taken.
         """
         experiment = cls()
+        directory = None if experiment_dir is None else absolute(experiment_dir)
         options = launch.LaunchOptions(port=port, debug=debug)
-        experiment._attach(launch.resume(experiment_id, options, notify=_announce_resume))
+        notify = partial(_announce, what="Resuming")
+        experiment._attach(launch.resume(experiment_id, options, directory=directory, notify=notify))
         experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
         if wait_completion:
             experiment._finish()
@@ -258,7 +282,8 @@ class Experiment:
         experiment = cls()
         directory = None if experiment_dir is None else absolute(experiment_dir)
         options = launch.LaunchOptions(port=port)
-        experiment._attach(launch.view(experiment_id, options, directory=directory, notify=_announce_view))
+        notify = partial(_announce, what="Viewing")
+        experiment._attach(launch.view(experiment_id, options, directory=directory, notify=notify))
         experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
         if not non_blocking if wait_completion is None else wait_completion:
             experiment._show_until_interrupted()
@@ -459,25 +484,11 @@ def _directory(profile: Mapping[str, Any]) -> Path:
     return Path(profile["logDir"])
 
 
-def _announce(step: launch.LaunchStep, experiment_id: str) -> None:
+def _announce(step: launch.LaunchStep, experiment_id: str, what: str = "Creating") -> None:
     if step is launch.LaunchStep.CREATED:
-        logger.info("Creating experiment, Experiment ID: %s", experiment_id)
+        logger.info("%s experiment, Experiment ID: %s", what, experiment_id)
         logger.info("Starting web server...")
-    elif step is launch.LaunchStep.SPAWNED:
-        logger.info("Setting up...")
-
-
-def _announce_view(step: launch.LaunchStep, experiment_id: str) -> None:
-    if step is launch.LaunchStep.CREATED:
-        logger.info("Viewing experiment, Experiment ID: %s", experiment_id)
-        logger.info("Starting web server...")
-
-
-def _announce_resume(step: launch.LaunchStep, experiment_id: str) -> None:
-    if step is launch.LaunchStep.CREATED:
-        logger.info("Resuming experiment, Experiment ID: %s", experiment_id)
-        logger.info("Starting web server...")
-    elif step is launch.LaunchStep.SPAWNED:
+    elif step is launch.LaunchStep.SPAWNED and what != "Viewing":
         logger.info("Setting up...")
 
 

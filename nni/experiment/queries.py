@@ -53,7 +53,7 @@ class Queries:
 
     @property
     def maximize(self) -> bool:
-        """Whether larger results are better: what the tuner or advisor was told, else what it takes by default."""
+        """Whether larger results are better: what the algorithms were told, else what they take by default."""
         return optimize_mode(self.profile.config) == "maximize"
 
     @property
@@ -100,8 +100,9 @@ class Queries:
         return {**self.describe(found), "note": note, "tags": tags}
 
     def best(self) -> dict[str, Any] | None:
-        """Return the best succeeded trial."""
-        found = self.reader.best(maximize=self.maximize)
+        """Return the best succeeded trial; of an advisor's, the best of those with the largest budget so far."""
+        best = self.reader.best_of_largest_budget if self.profile.config.get("advisor") else self.reader.best
+        found = best(maximize=self.maximize)
         return self.describe(found) if found else None
 
     def importance(self) -> dict[str, Any]:
@@ -240,9 +241,13 @@ def metric_record(identifier: str, metric: Metric) -> dict[str, Any]:
 
 
 def optimize_mode(config: dict[str, Any]) -> str:
-    """Return whether an experiment's configuration wants larger or smaller results."""
-    is_minimized = (_algorithm(config).get("classArgs") or {}).get("optimize_mode", "maximize") == "minimize"
-    return "minimize" if is_minimized else "maximize"
+    """Return whether an experiment wants larger or smaller results: what it says, else what its algorithms were told.
+
+    A tuner need not know, as GridSearch or one of the user's own; then what the assessor was told counts.
+    """
+    told = [((config.get(kind) or {}).get("classArgs") or {}) for kind in ("advisor", "tuner", "assessor")]
+    modes = [config.get("optimizeMode"), *(arguments.get("optimize_mode") for arguments in told)]
+    return "minimize" if next(filter(None, modes), "maximize") == "minimize" else "maximize"
 
 
 def _algorithm(config: dict[str, Any]) -> dict[str, Any]:

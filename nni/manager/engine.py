@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from nni.common import json
 from nni.common.default_tuner import DEFAULT_TUNER
+from nni.experiment.queries import optimize_mode
 from nni.manager import events as ev
 from nni.manager.dispatcher_link import DispatcherLink
 from nni.manager.events import Event, Instruction, Moment
@@ -313,7 +314,7 @@ class Engine:
             return
         algorithms = {kind: config.get(kind) for kind in ("tuner", "assessor", "advisor", "multiThread", "constraints")}
         if not algorithms["tuner"] and not algorithms["advisor"]:
-            algorithms["tuner"] = {"name": DEFAULT_TUNER}
+            algorithms["tuner"] = {"name": DEFAULT_TUNER, "classArgs": {"optimize_mode": optimize_mode(config)}}
         self._link.send(CommandType.Setup, {"experimentId": self.state.profile.id, **algorithms})
         self._link.send(CommandType.Initialize, config.get("searchSpace", {}))
         events = self.store.history(intermediates=self.state.limits.intermediates_wanted)

@@ -401,7 +401,8 @@ class ExperimentState:
         return [SaveTrial(trial), Cancel(trial.id, _is_early(status))]
 
     def _end(self, trial: Trial, status: TrialStatus, wall: int) -> list[Instruction]:
-        trial.end_time = wall
+        # Worker and manager read the clock by turns, and it may be set back: no trial takes less than nothing.
+        trial.end_time = max(wall, trial.start_time or wall)
         self._set_status(trial, status)
         del self.active[trial.id]
         self._submitted.discard(trial.id)

@@ -138,6 +138,9 @@ class Manager:
         state = ExperimentState(profile, store.counts())
         engine = Engine(state, store, self._service(profile, config), self._link(config, level), self._changed)
         self._experiment = RunningExperiment(engine, self._directory)
+        _tell(f"experiment {profile.id}: {self._options.action} (process {os.getpid()})")
+        _tell(f"port {self._options.port} of {self._options.host}")
+        _tell(f"log: {self._directory / 'log' / 'nnimanager.log'}")
         _logger.info("experiment %s: %s (process %d)", profile.id, self._options.action, os.getpid())
         return engine
 
@@ -205,6 +208,7 @@ class Manager:
 
     async def _end(self) -> None:
         _logger.info("stopping")
+        _tell("stopping")
         await self._experiment.engine.stop()
         self._tell_registry()
 
@@ -221,6 +225,8 @@ class Manager:
     def _tell_registry(self) -> None:
         """Write the experiment's status into the list of all; in a thread, because others may hold its lock."""
         with self._telling, contextlib.suppress(RegistryError):
+            if self._told is None or self._told[0] != self._present()[0]:
+                _tell(f"status: {self._present()[0]}")
             self._told = status, end_time = self._present()
             start_time = self._experiment.profile.start_time
             self._registry.update(self._options.experiment_id, status=status, end_time=end_time, start_time=start_time)
@@ -239,6 +245,13 @@ def gpu_rules(config: dict[str, Any]) -> GpuRules | None:
         service.get("maxTrialNumberPerGpu", 1),
         bool(service.get("useActiveGpu")),
     )
+
+
+def _tell(text: str) -> None:
+    """Write a line for ``nnictl log stdout``: the few turns of an experiment's life; the log has the rest."""
+    with contextlib.suppress(OSError):  # a full disk keeps nothing from going on
+        sys.stdout.write(f"{time.strftime('[%Y-%m-%d %H:%M:%S]')} {text}\n")
+        sys.stdout.flush()
 
 
 def _log_limit(config: ExperimentConfig) -> LogLimit | None:

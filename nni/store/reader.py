@@ -175,6 +175,19 @@ class Reader:
         """Return what was imported, each a JSON text."""
         return [data for (data,) in self._query("SELECT data FROM import ORDER BY rowid")]
 
+    def best_of_largest_budget(self, *, maximize: bool) -> Trial | None:
+        """Return the succeeded trial with the best value among those whose ``TRIAL_BUDGET`` is the largest.
+
+        Results of smaller budgets are of another scale: an error after one epoch says little beside one after 81.
+        """
+        query = (
+            f"SELECT {TRIAL_COLUMNS} FROM trial WHERE status = ? AND value IS NOT NULL "  # noqa: S608
+            "ORDER BY CASE WHEN json_valid(parameters) THEN json_extract(parameters, '$.TRIAL_BUDGET') END DESC, "
+            f"value {'DESC' if maximize else 'ASC'}, sequence LIMIT 1"
+        )
+        row = self._query(query, [TrialStatus.SUCCEEDED.value]).fetchone()
+        return to_trial(row) if row else None
+
 
 def _conditions(statuses: list[TrialStatus] | None, changed_after: int) -> tuple[str, list[Any]]:
     clauses, arguments = ["1"], list[Any]()

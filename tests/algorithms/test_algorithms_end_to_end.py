@@ -110,3 +110,14 @@ def test_without_a_tuner_auto_searches_within_the_constraints_and_says_what_it_u
         assert result.parameter["layer"].get("width", 0) <= 2
     logs = list(isolated_home.glob("nni-experiments/*/log/dispatcher.log"))
     assert "Auto uses Gaussian process: up to 1000 results, over 4 variables" in logs[0].read_text()
+
+
+def test_without_a_tuner_the_default_one_searches_in_the_direction_that_the_experiment_says(
+    isolated_home: Path, tmp_path: Path, free_port: int
+):
+    settings = {"optimize_mode": "minimize", "max_trial_number": 16, "trial_concurrency": 1}
+    experiment = run(tmp_path, free_port, TRIAL, {"x": X}, **settings)
+    results = experiment.export_data()
+    late = [result.parameter["x"] for result in results[12:]]
+    assert min(abs(x - 0.3) for x in late) < 0.02  # maximising, they would all be at 1
+    assert experiment.best().value == min(result.value for result in results)

@@ -34,6 +34,16 @@ def test_an_advisor_alone_is_enough(loaded):
     assert loaded("advisor: {name: BOHB}\ntuner: null").advisor.name == "BOHB"
 
 
+@pytest.mark.parametrize("kind", ["tuner", "assessor", "advisor"])
+def test_the_best_trial_is_the_one_that_the_algorithms_look_for(faults, loaded, kind):
+    lines = "".join(f"{other}: null\n" for other in ("tuner", "assessor") if kind == "advisor")
+    text = f"optimizeMode: minimize\n{lines}{kind}: {{className: my.Class, classArgs: {{optimize_mode: %s}}}}"
+    assert loaded(text % "minimize").optimize_mode == "minimize"
+    assert f"optimizeMode: 'minimize' contradicts {kind}.classArgs.optimize_mode, which is 'maximize'" in faults(
+        text % "maximize"
+    )
+
+
 def test_pbt_excludes_an_assessor(faults):
     found = faults("tuner: {name: PBTTuner}\nassessor: {name: Medianstop}")
     assert "assessor: must not be given with PBTTuner, which needs all of its trials to finish" in found

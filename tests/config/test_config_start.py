@@ -31,6 +31,18 @@ def test_a_right_configuration_may_start(loaded):
     validate(loaded("assessor: {name: Medianstop, classArgs: {start_step: 5}}"))
 
 
+@pytest.mark.parametrize("name", ["TPE", "Evolution"])
+def test_what_would_maximize_is_told_to_minimize_too(refused, loaded, name):
+    text = f"optimizeMode: minimize\ntuner: {{name: {name}}}"
+    assert refused(text) == ["tuner.classArgs.optimize_mode: must be 'minimize' as well, like optimizeMode"]
+    validate(loaded(text.replace("}", ", classArgs: {optimize_mode: minimize}}")))
+
+
+def test_what_looks_for_nothing_needs_not_be_told(loaded):
+    space = "searchSpace: {x: {_type: choice, _value: [1, 2]}}"
+    validate(loaded(f"optimizeMode: minimize\n{space}\ntuner: {{name: GridSearch}}"))
+
+
 def test_the_trial_code_and_working_directories_are_looked_at(refused, directory):
     (directory / "file").touch()
     assert refused("trialCodeDirectory: nowhere\nexperimentWorkingDirectory: file") == [

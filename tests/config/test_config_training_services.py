@@ -269,7 +269,13 @@ def test_adl_needs_the_address_of_the_manager(faults):
 
 def test_adl_knows_both_spellings_of_the_pull_secrets(loaded):
     config = loaded(ADL.replace("imagePullSecrets", "imagePullSecret"))
-    assert config.training_service.image_pull_secrets == [{"name": "stagingsecret"}]
+    assert [secret.name for secret in config.training_service.image_pull_secrets] == ["stagingsecret"]
+
+
+def test_adl_secrets_have_a_name_and_nothing_else(faults):
+    assert faults(ADL.replace("name: stagingsecret", "nam: stagingsecret"))[0].startswith(
+        "trainingService.imagePullSecrets[0].nam: unknown key, did you mean 'name'?"
+    )
 
 
 @pytest.mark.parametrize("port", [0, 65536, "ssh"])

@@ -218,6 +218,16 @@ def test_ctrl_c_stops_the_experiment_and_its_trials(code, free_port):
 
 
 @pytest.mark.slow
+def test_a_second_ctrl_c_does_not_wait_but_leaves_nothing_running(code, free_port, monkeypatch):
+    experiment = configure(Experiment("local"), code, seconds=300)
+    experiment.start(free_port)
+    monkeypatch.setattr(NniClient, "profile", lambda self: os.kill(os.getpid(), signal.SIGINT) or time.sleep(9))
+    with pytest.raises(KeyboardInterrupt):
+        experiment.stop()
+    wait_for(lambda: ExperimentRegistry().get(experiment.id).status == "STOPPED", "STOPPED")
+
+
+@pytest.mark.slow
 def test_run_notices_that_the_experiment_was_stopped_from_elsewhere(code, free_port, caplog):
     experiment = configure(Experiment("local"), code, seconds=300)
     once_trials_run(lambda: Experiment.connect(free_port).stop())

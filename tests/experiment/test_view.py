@@ -110,3 +110,15 @@ def test_a_running_experiment_cannot_be_viewed(finished, free_port):
 def test_a_remote_platform_is_said_to_be_missing_before_anything_else():
     with pytest.raises(NniError, match=r"^trainingService.platform: .* is not available"):
         Experiment("remote").start()
+
+
+def test_an_experiment_that_was_moved_is_resumed_where_it_is(finished, home, free_port):
+    there = home / "elsewhere" / finished.id
+    there.parent.mkdir()
+    (home / "nni-experiments" / finished.id).rename(there)
+    resumed = Experiment.resume(finished.id, free_port, wait_completion=False, experiment_dir=there)
+    try:
+        assert resumed.get_experiment_profile()["logDir"] == str(there)
+        assert resumed.export_data() == finished.export_data()
+    finally:
+        resumed.stop()

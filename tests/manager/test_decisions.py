@@ -92,6 +92,15 @@ def test_an_experiment_goes_from_initialized_over_running_and_no_more_trial_to_d
     assert play.profile.end_time is not None
 
 
+def test_a_trial_whose_end_was_read_from_another_clock_takes_no_less_than_nothing():
+    play = Play()
+    play.begin()
+    (trial,) = submitted(play.suggest())
+    play.run(trial)
+    play(ev.TrialChanged(trial.id, TrialStatus.SUCCEEDED, None, play.wall - 7, 0))
+    assert trial.end_time == trial.start_time == play.wall
+
+
 def test_raising_the_trial_number_starts_a_done_experiment_again():
     play = Play(maxTrialNumber=1)
     play.begin()

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from nnictl_lab import wait_until
 
+from nni.tools.nnictl._app import run
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "tuners" / "customized_tuner"
 
@@ -96,3 +98,9 @@ def _listed(environment: Environment) -> list[dict[str, str]]:
 
 def _statuses(environment: Environment) -> list[str]:
     return [trial["status"] for trial in json.loads(environment.nnictl("trial", "ls", "--json").stdout)]
+
+
+def test_a_meta_file_that_is_not_there_is_named_once(tmp_path, capsys):
+    path = tmp_path / "meta.yml"
+    assert run(["algo", "register", "--meta", str(path)]) == 1
+    assert capsys.readouterr().err == f"ERROR: {path}: no such file\n"

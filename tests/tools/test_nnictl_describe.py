@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.console import Console
 
+from nni.experiment._progress import state
 from nni.store.registry import RegistryEntry
 from nni.tools.nnictl import _describe
 
@@ -58,3 +60,20 @@ def test_trials_that_wait_are_named_by_their_reason():
         "waiting: t0 (no free GPU)",
         "waiting: t1, t2, t3, t4, t5 and 2 more (trialConcurrency (2): as many run already)",
     ]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_ids_are_whole_however_narrow_the_terminal(tmp_path, width):
+    console = Console(width=width, no_color=True)
+    row = {"id": "nrbb2", "sequence": 10, "status": "SUCCEEDED", "startTime": 0, "endTime": 9}
+    with console.capture() as capture:
+        console.print(_describe.experiments([RegistryEntry("egchD4qy", tmp_path, name="a long name")], width))
+        console.print(_describe.trials([{**row, "value": 0.123456789, "parameters": {"x": 1}}], width))
+    assert "egchD4qy " in capture.get()
+    assert "nrbb2 " in capture.get()
+
+
+def test_what_a_stop_took_away_counts_against_no_limit(tmp_path):
+    counts = {"SUCCEEDED": 2, "FAILED": 1, "EARLY_STOPPED": 1, "SYS_CANCELED": 3, "RUNNING": 0}
+    assert "Trials       4/4   2 SUCCEEDED  1 FAILED  1 EARLY_STOPPED  3 SYS_CANCELED" in shown(tmp_path, counts=counts)
+    assert state({**SUMMARY, "counts": counts}).startswith("4/4, 1 failed")

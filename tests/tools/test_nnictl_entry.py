@@ -154,3 +154,17 @@ def test_resume_takes_the_beginning_of_an_id_and_names_similar_ones(add_stopped,
     add_stopped("aaaa2222")
     assert run(["resume", "aaaa"]) == 1
     assert "several experiment ids begin with 'aaaa'" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_imported_is_silent():
+    program = (
+        "import sys; sys.argv = ['nnictl', 'top']\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from nni.tools.nnictl.entry import main; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")

@@ -136,3 +136,15 @@ def test_an_empty_log_says_where_more_is(logs, capsys):
     assert output.out == ""
     assert "is empty" in output.err
     assert "nnimanager.log" in output.err
+
+
+def test_an_empty_trial_log_says_that_there_are_errors(add_stopped, capsys):
+    directory = add_stopped("egchD4qy").directory / "trials" / "nrbb2"
+    directory.mkdir(parents=True)
+    (directory / "trial.log").touch()
+    (directory / "stderr").touch()
+    assert run(["log", "trial", "egchD4qy", "-T", "nrbb2", "--show"]) == 0
+    assert capsys.readouterr().err == ""
+    (directory / "stderr").write_text("ValueError: boom\n")
+    assert run(["log", "trial", "egchD4qy", "-T", "nrbb2", "--show"]) == 0
+    assert "shown with --stderr" in capsys.readouterr().err

@@ -271,7 +271,19 @@ def test_a_failed_trial_says_why_where_one_looks_first(write_config, free_port):
     assert "no data in /nowhere" in nnictl("trial", "ls", stream="stderr")
 
 
-def test_foreground_prints_the_log_and_ctrl_c_stops_the_experiment(write_config, free_port):
+def test_a_trial_in_an_environment_without_nni_is_told_where_it_is(write_config, free_port):
+    path = Path(write_config())
+    command = f"trialCommand: \"{sys.executable} -I -S -c 'import nni'\""
+    path.write_text(re.sub("trialCommand: .*", lambda _: command, path.read_text()))
+    nnictl("create", "-c", str(path), "-p", str(free_port))
+    wait_for(lambda: status() == "DONE", "DONE")
+    (message, *_) = {trial["message"] for trial in json.loads(nnictl("trial", "ls", "--json"))}
+    hint = f"for the Python of the trial command; nnictl has it: {sys.executable}"
+    assert message == f"exit code 1: ModuleNotFoundError: No module named 'nni' {hint}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_foreground_prints_the_log_and_a_signal_stops_the_experiment(write_config, free_port, number):
     command = [sys.executable, "-c", PROGRAM, "create", "-c", write_config(seconds=300), "-p", str(free_port), "-f"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lines = []
@@ -279,10 +291,17 @@ def test_foreground_prints_the_log_and_ctrl_c_stops_the_experiment(write_config,
         lines.append(line)
         if re.match(r"\[\d{4}-\d\d-\d\d ", line):  # the manager's log, after the banner
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     rest, _ = process.communicate(timeout=90)
     assert process.returncode == 0
     assert "Stopping experiment, please wait..." in rest
+    printed = re.sub(r"\[\S+ \S+\] ", "", nnictl("log", "stdout", "-h", "3")).splitlines()
+    assert printed[0].startswith(f"experiment {the_id()}: create (process ")
+    assert printed[1:] == [
+        f"port {free_port} of 127.0.0.1",
+        f"log: {ExperimentRegistry().get(the_id()).directory / 'log' / 'nnimanager.log'}",
+    ]
+    assert nnictl("log", "stdout", "--tail", "1").endswith("] status: STOPPED\n")
     assert ExperimentRegistry().get(the_id()).status == "STOPPED"
 
 

@@ -205,6 +205,22 @@ def test_stopping_an_experiment_whose_manager_was_killed_ends_the_trials_it_left
     assert run(["stop", "egchD4qy"]) == 1
 
 
+def test_stopping_all_ends_what_killed_managers_left_too(add_running, add_stopped, capsys):
+    entry, manager = add_running("egchD4qy")
+    manager.kill()
+    manager.wait()
+    add_stopped("wdt0le3v")
+    trial = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={**os.environ, "NNI_SYS_DIR": str(entry.directory / "trials" / "nrbb2")},
+    )
+    assert run(["stop", "--all"]) == 0
+    assert ended(trial)
+    assert "egchD4qy has no manager any more" in capsys.readouterr().out
+    assert run(["stop", "--all"]) == 0
+    assert capsys.readouterr().out == "INFO: No experiment is running.\n"
+
+
 @pytest.mark.parametrize("pattern", ["*", "eg*", "egchD4qy*"])
 def test_a_pattern_may_be_short_or_complete(add_running, pattern):
     _, process = add_running("egchD4qy")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nni.config import AdlCheckpointConfig, AdlConfig, AdlNfsConfig
+from nni.config import AdlCheckpointConfig, AdlConfig, AdlNfsConfig, AdlPullSecretConfig
 
-__all__ = ["AdlCheckpointConfig", "AdlConfig", "AdlNfsConfig"]
+__all__ = ["AdlCheckpointConfig", "AdlConfig", "AdlNfsConfig", "AdlPullSecretConfig"]

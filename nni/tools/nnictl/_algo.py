@@ -45,8 +45,9 @@ def register(
     from nni.common.errors import NniError
     from nni.tools.nnictl._files import read_yaml
 
+    described = read_yaml(meta)
     try:
-        algorithm, file = registration.register(read_yaml(meta))
+        algorithm, file = registration.register(described)
     except NniError as error:
         raise NniError(f"{meta}: {error}") from error
     _output.info(f"{algorithm.name} is registered ({algorithm.kind}, {algorithm.class_path}) in {file}")

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from nni.store.registry import RegistryEntry
 
 _MEDIUM, _WIDE = 100, 120
+_ID_WIDTHS = {"ID": 8, "Trial": 5}  # what every other command needs is readable however narrow the terminal
 _LONGEST = 800
 _NAMED = 5
 _ACCIDENT = 0.05
 _NO_MORE = ("NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
-_FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED")
+_FINISHED = ("SUCCEEDED", "FAILED", "EARLY_STOPPED", "USER_CANCELED")  # what counts against maxTrialNumber (PLT-083)
 
 
 def experiments(entries: Iterable[RegistryEntry], width: int) -> Table:
@@ -32,7 +33,7 @@ def experiments(entries: Iterable[RegistryEntry], width: int) -> Table:
 
     table = _output.table()
     for name in ("ID", "Name", "Status", *(("Platform",) if width >= _MEDIUM else ()), "Port", "Started", "Duration"):
-        table.add_column(name, no_wrap=name != "Name", max_width=32)
+        table.add_column(name, no_wrap=name != "Name", max_width=32, min_width=_ID_WIDTHS.get(name))
     if width >= _WIDE:
         table.add_column("Web UI", no_wrap=True)
         table.add_column("Directory")
@@ -148,7 +149,7 @@ def trials(rows: Iterable[TrialRow], width: int) -> Table:
 
     table = _output.table()
     for name, justify in (("Trial", "left"), ("No.", "right"), ("Status", "left"), ("Started", "left")):
-        table.add_column(name, no_wrap=True, justify=justify)  # type: ignore[arg-type]  # "left" and "right" are valid
+        table.add_column(name, no_wrap=True, justify=justify, min_width=_ID_WIDTHS.get(name))  # type: ignore[arg-type]  # "left" and "right" are valid
     table.add_column("Duration", no_wrap=True, justify="right")
     table.add_column("Metric", no_wrap=True, justify="right")
     table.add_column("Parameters")
@@ -207,7 +208,7 @@ def done(summary: ExperimentSummary) -> str:
 
 
 def ended(summary: ExperimentSummary) -> int:
-    """Return how many trials have ended."""
+    """Return how many trials have ended, without those that were taken away by a stop."""
     return sum(summary["counts"].get(status, 0) for status in _FINISHED)
 
 

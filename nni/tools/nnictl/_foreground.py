@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,11 @@ _STATUS_PERIOD_S = 1.0
 
 
 def follow(launched: Launched) -> None:
-    """Print the manager's log until the manager ends or Ctrl-C stops the experiment."""
+    """Print the manager's log until the manager ends, or Ctrl-C or SIGTERM stops the experiment."""
     from nni.store.registry import ExperimentRegistry
 
     entry = ExperimentRegistry().get(launched.id)
+    _end_by_sigterm()
     try:
         _stream(entry)
     except KeyboardInterrupt:
@@ -36,10 +38,11 @@ def follow(launched: Launched) -> None:
 
 
 def wait_for_end(launched: Launched) -> None:
-    """Stay until a view is ended, from elsewhere or with Ctrl-C."""
+    """Stay until a view is ended, from elsewhere or with Ctrl-C or SIGTERM."""
     from nni.store.registry import ExperimentRegistry
 
     entry = ExperimentRegistry().get(launched.id)
+    _end_by_sigterm()
     try:
         while entry.alive:
             time.sleep(_LOG_PERIOD_S)
@@ -48,6 +51,11 @@ def wait_for_end(launched: Launched) -> None:
 
         stop_experiment(entry)
     _output.info("View ended")
+
+
+def _end_by_sigterm() -> None:
+    """Take SIGTERM for Ctrl-C: who supervises this process (systemd, a container) means the experiment with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _stream(entry: RegistryEntry) -> None:

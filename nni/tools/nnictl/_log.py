@@ -93,6 +93,9 @@ def _show_trial(path: Path, head: int | None, tail: int | None) -> None:
         _copy(path, head, tail)
     except FileNotFoundError:
         raise LogError(f"{path} does not exist: the trial has not started yet") from None
+    errors = path.with_name("stderr")
+    if path != errors and path.stat().st_size == 0 and errors.is_file() and errors.stat().st_size:
+        _output.notice(f"{path} is empty; what the trial wrote as errors is shown with --stderr")
 
 
 def _follow_trial(entry: RegistryEntry, trial_id: str, path: Path) -> None:

@@ -38,7 +38,13 @@ def stop(
     if orphaned is not None:
         _clean_up(orphaned)
         return
-    _stop_all(select(entries, experiment_id, port, everything=everything), registry)
+    chosen = select(entries, experiment_id, port, everything=everything)
+    crashed = _crashed(entries) if everything else []
+    if everything and not chosen and not crashed:
+        _output.info("No experiment is running.")
+    _stop_all(chosen, registry)
+    for entry in crashed:
+        _clean_up(entry)
 
 
 def select(
@@ -49,8 +55,6 @@ def select(
         raise typer.BadParameter("give an id, or --port, or --all, not several of them")
     running = [entry for entry in entries if is_running(entry)]
     if everything:
-        if not running:
-            _output.info("No experiment is running.")
         return running
     if port is not None:
         return _on_port(running, port)
@@ -124,6 +128,17 @@ def _orphaned(entries: list[RegistryEntry], experiment_id: str | None) -> Regist
     from nni.experiment.stop import leftovers
 
     return entry if leftovers(entry.directory) else None
+
+
+def _crashed(entries: list[RegistryEntry]) -> list[RegistryEntry]:
+    """Return the experiments that no manager runs, and of which processes still run."""
+    # Only those whose end was never recorded can have left any, so that this looks at processes once or not at all.
+    unended = [entry for entry in entries if entry.end_time is None and not is_running(entry)]
+    if not unended:
+        return []
+    from nni.experiment.stop import leftovers
+
+    return [entry for entry in unended if leftovers(entry.directory)]
 
 
 def _clean_up(entry: RegistryEntry) -> None:

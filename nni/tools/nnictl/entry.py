@@ -12,6 +12,10 @@ def main() -> None:
 
         print(__version__)
         return
-    from nni.tools.nnictl._app import run
+    try:
+        from nni.tools.nnictl._app import run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # while modules are imported; commands know what to do about it themselves
+        code = 130
+    sys.exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -431,4 +432,6 @@ def _failure(code: int | None, complaint: str) -> str:
     if code is None:
         return "its process was killed; an adopted trial's signal cannot be known"
     how = f"ended by signal {code - 128} (exit code {code})" if code > 128 else f"exit code {code}"
+    if complaint.endswith("No module named 'nni'"):  # a manager that was started without its environment activated
+        complaint += f" for the Python of the trial command; nnictl has it: {sys.executable}"
     return f"{how}: {complaint}" if complaint else how

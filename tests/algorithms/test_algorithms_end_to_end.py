@@ -120,4 +120,4 @@ def test_without_a_tuner_the_default_one_searches_in_the_direction_that_the_expe
     results = experiment.export_data()
     late = [result.parameter["x"] for result in results[12:]]
     assert min(abs(x - 0.3) for x in late) < 0.02  # maximising, they would all be at 1
-    assert experiment.best().value == min(result.value for result in results)
+    assert experiment.best.value == min(result.value for result in results)

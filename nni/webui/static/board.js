@@ -62,8 +62,11 @@ class Board {
       try {
         const columns = await this.json("/columns");
         this.take(columns);
+        // The first answer serves many pages and may be a little old; what stands first is to be true.
+        const since = await this.json(`/columns?after=${columns.revision}`);
+        this.take(since);
         this.sampled = columns.sampled;
-        this.total = columns.total;
+        this.total = since.total;
         this.loaded = true;
         this.emit("trials", { all: true, changed: [...this.trials.values()] });
         this.follow();

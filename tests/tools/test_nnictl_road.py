@@ -273,7 +273,7 @@ def test_a_failed_trial_says_why_where_one_looks_first(write_config, free_port):
 
 def test_a_trial_in_an_environment_without_nni_is_told_where_it_is(write_config, free_port):
     path = Path(write_config())
-    command = f'trialCommand: "{sys.executable} -I -S -c \'import nni\'"'
+    command = f"trialCommand: \"{sys.executable} -I -S -c 'import nni'\""
     path.write_text(re.sub("trialCommand: .*", lambda _: command, path.read_text()))
     nnictl("create", "-c", str(path), "-p", str(free_port))
     wait_for(lambda: status() == "DONE", "DONE")

@@ -16,9 +16,10 @@ import pytest
 
 import nni
 from nni.common.errors import NniError
-from nni.config import AlgorithmConfig, ConfigError
+from nni.config import AlgorithmConfig, ConfigError, CustomAlgorithmConfig
 from nni.experiment import Experiment, ExperimentConfig, TrialRecord, TuneResult
 from nni.experiment import tune_result as results
+from nni.experiment.stored import StoredExperiment
 
 SPACE = {"x": {"_type": "uniform", "_value": [0, 10]}}
 
@@ -247,6 +248,23 @@ def wait_for(condition):
             return found
         time.sleep(0.05)
     return pytest.fail("waited in vain")
+
+
+@pytest.mark.slow
+def test_everybody_ranks_trials_of_a_tuner_of_ones_own_as_asked(home):
+    (home / "counting.py").write_text(
+        "from nni.tuner import Tuner\n"
+        "class Counting(Tuner):\n"
+        "    def update_search_space(self, search_space): ...\n"
+        "    def generate_parameters(self, parameter_id, **kwargs): return {'x': parameter_id}\n"
+        "    def receive_trial_result(self, *arguments, **kwargs): ...\n"
+    )
+    tuner = CustomAlgorithmConfig(class_name="counting.Counting", code_directory=home)
+    result = nni.tune(lambda config: config["x"], SPACE, tuner=tuner, optimize_mode="minimize", max_trials=3)
+    assert (result.best_score, TuneResult.load(result.id).best_score) == (0, 0)
+    with StoredExperiment(result.directory) as stored:
+        summary = stored.summary()
+    assert (summary["optimizeMode"], summary["best"]["value"]) == ("minimize", 0)
 
 
 # Other ways to hand over a function

@@ -24,7 +24,14 @@ class Counting(Tuner):
     def receive_trial_result(self, parameter_id, parameters, value, **kwargs):
         pass
 """
-TRIAL = "import time, nni; x = nni.get_next_parameter()['x']; time.sleep(0.5); nni.report_final_result(x)"
+TRIAL = """
+import pathlib, time, nni
+x = nni.get_next_parameter()["x"]
+time.sleep(0.5)
+while pathlib.Path("hold").exists():
+    time.sleep(0.02)
+nni.report_final_result(x)
+"""
 RUN = """
 import sys
 from nni.experiment import Experiment
@@ -56,8 +63,11 @@ def folder(home):
     return home
 
 
-def watch(command, folder, until: str | None = None, key: bytes | None = None) -> str:
-    """Run a command in a terminal and return what it wrote there; a key, or Ctrl-C, once a text has appeared."""
+def watch(command, folder, until: str | None = None, key: bytes | None = None, held_until: str = "") -> str:
+    """Run a command in a terminal and return what it wrote there; a key, or Ctrl-C, once a text has appeared.
+
+    Trials that are held go on once another text has appeared.
+    """
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(command, cwd=folder, stdin=slave, stdout=slave, stderr=slave, env=environment)
@@ -69,6 +79,8 @@ def watch(command, folder, until: str | None = None, key: bytes | None = None) -
         except OSError:  # Linux says so at the end of a terminal's output
             break
         seen += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", chunk.decode(errors="replace"))
+        if held_until in seen:
+            (folder / "hold").unlink(missing_ok=True)
         if until is not None and until in seen:
             os.write(master, key) if key else process.send_signal(signal.SIGINT)
             until = None
@@ -93,6 +105,12 @@ def test_foreground_shows_log_and_live_status_until_ctrl_c(folder, free_port):
 
 
 @pytest.fixture
+def held(folder):
+    """Let trials wait until the one who watches has seen them."""
+    (folder / "hold").touch()
+
+
+@pytest.fixture
 def experiment(folder, free_port):
     """A real experiment of three trials; its id."""
     command = [sys.executable, "-c", NNICTL, "create", "-c", "config.yml", "-p", str(free_port)]
@@ -103,8 +121,11 @@ def experiment(folder, free_port):
 
 
 @pytest.mark.parametrize("key", [None, b"q"], ids=["Ctrl-C", "q"])
-def test_top_follows_an_experiment_until_it_is_left(folder, experiment, key):
-    seen = watch([sys.executable, "-c", NNICTL, "top", "-t", "0.2"], folder, until="3/3", key=key)
+@pytest.mark.usefixtures("held")
+def test_top_follows_an_experiment_until_it_is_left(folder, key, request):
+    experiment = request.getfixturevalue("experiment")  # after its trials are held
+    command = [sys.executable, "-c", NNICTL, "top", "-t", "0.2"]
+    seen = watch(command, folder, until="3/3", key=key, held_until="0/3")
     assert "1 experiment running" in seen
     assert experiment in seen
     assert re.search(r"[012]/3", seen)

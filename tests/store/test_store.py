@@ -208,3 +208,14 @@ def test_reading_a_database_that_is_not_there_says_so(path: Path):
     with pytest.raises(StoreError, match="no such experiment database"):
         Store(path, read_only=True)
     assert not path.exists()
+
+
+def test_a_database_of_before_there_were_notes_is_read_as_it_is_and_gets_them_when_it_is_written_to(path: Path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        prepare(connection, path, STEPS[:1])
+    with contextlib.closing(Reader(path, at_rest=True)) as reader:
+        assert reader.notes() == {}
+    Store(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+        assert connection.execute("SELECT count(*) FROM note").fetchone() == (0,)

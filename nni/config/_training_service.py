@@ -30,7 +30,7 @@ _ALIASES = {"pai": "openpai"}  # PLT-334
 HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml")
 """What a list of services may hold (PLT-108)."""
 
-AVAILABLE_PLATFORMS = ("local",)
+AVAILABLE_PLATFORMS = ("local", "remote")
 """What this version can run on; the others are validated only."""
 
 

@@ -123,6 +123,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._experiment.request_stop)
+        await engine.service.prepare()
         engine.start(engine.store.unfinished())
         # Meanwhile the dispatcher starts; importing the web framework takes as long as importing numpy there.
         await asyncio.to_thread(_import_web)
@@ -164,6 +165,8 @@ class Manager:
 
     def _service(self, profile: Profile, checked: ExperimentConfig) -> TrainingService:
         config = profile.config
+        if config["trainingService"]["platform"] == "remote":
+            return self._remote_service(profile.id, checked)
         rules = gpu_rules(config)
         if rules is not None and (problem := GpuSchedule(rules).impossible(read_devices())):
             raise NniError(problem)
@@ -178,6 +181,23 @@ class Manager:
             log_limit=_log_limit(checked),
         )
         return LocalTrainingService(settings)
+
+    def _remote_service(self, experiment_id: str, config: ExperimentConfig) -> TrainingService:
+        from nni.config import RemoteConfig  # noqa: PLC0415  (and what it brings, for those who need it)
+        from nni.training_service.pool import PoolSettings  # noqa: PLC0415
+        from nni.training_service.remote import remote_service  # noqa: PLC0415
+
+        assert isinstance(config.training_service, RemoteConfig)
+        settings = PoolSettings(
+            experiment_id,
+            self._directory,
+            config.trial_command,
+            config.trial_code_directory,
+            "remote",
+            config.trial_gpu_number,
+            log_limit=_log_limit(config),
+        )
+        return remote_service(settings, config.training_service)
 
     def _link(self, config: ExperimentConfig, level: str) -> Any:
         indices = config.tuner_gpu_indices

@@ -48,7 +48,7 @@ def _connect() -> socket.socket | None:
 
 
 def _start(root: Path) -> socket.socket | None:
-    with open(LOG, "ab") as log:
+    with Path(LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, sys.argv[0], "serve", str(root)],
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from nni.trial_runner import protocol as p
@@ -185,7 +186,7 @@ class Connection:
             self._writer.close()
 
     async def _send_news(self) -> None:
-        with contextlib.suppress(ConnectionError):
+        try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -198,6 +199,10 @@ class Connection:
                     if news:
                         self.mark(identifier)  # until there is nothing left; others get their turn in between
                         await self._writer.drain()
+        except OSError as error:  # the connection is cut, or a file cannot be read: the next connection tries again
+            sys.stderr.write(f"the connection ends: {error}\n")
+        finally:
+            self.close()
 
     async def _send_files(self, trial: RunnerTrial) -> None:
         problems = []

@@ -61,8 +61,6 @@ class Runner:
             self._trial(directory.name).find()
         doorbell = Doorbell(self._root / DOORBELL, self._rung)
         doorbell.start()
-        with contextlib.suppress(FileNotFoundError):
-            Path(SOCKET).unlink()
         # A path relative to the working directory: an absolute one may be too long for a socket.
         server = await asyncio.start_unix_server(self._connected, SOCKET, limit=4 * p.PIECE)
         loop.run_in_executor(None, self._store.trim)
@@ -70,6 +68,8 @@ class Runner:
         await self._finished.wait()
         server.close()
         doorbell.close()
+        if self._quitting:  # before the connection ends, which tells the manager that it is done
+            await loop.run_in_executor(None, _remove, self._root)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer, self._handle)
@@ -171,11 +171,6 @@ class Runner:
         if self._quitting and not any(trial.is_busy for trial in self._trials.values()):
             self._finished.set()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the experiment is over, so that nothing of it is to be left here."""
-        return self._quitting
-
     # Trials
 
     def _trial(self, identifier: str) -> RunnerTrial:
@@ -219,7 +214,6 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
 
-
 def serve(root: Path) -> int:
     """Be the runner of a directory; at once over if there is one already."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -229,21 +223,19 @@ def serve(root: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
+    with contextlib.suppress(FileNotFoundError):
+        Path(SOCKET).unlink()
     os.umask(0o022)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    is_over = asyncio.run(_serve(root))
-    if is_over:
-        shutil.rmtree(root, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others of the same experiment may be here
-            root.parent.rmdir()
-            root.parent.parent.rmdir()
+    asyncio.run(Runner(root).run())
     return 0
 
 
-async def _serve(root: Path) -> bool:
-    runner = Runner(root)
-    await runner.run()
-    return runner.is_over
+def _remove(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others of the same experiment may be here
+        root.parent.rmdir()
+        root.parent.parent.rmdir()
 
 
 def _say(text: str) -> None:

@@ -69,6 +69,8 @@ class RunnerLink:
         self.skew = 0
         """Milliseconds to add to times of that machine's clock."""
         self.hello: p.Hello | None = None
+        self.attempts = 0
+        """How often it was tried to connect in vain, or the connection was lost."""
         self.sent_bytes = 0
         """Of the code directory."""
         self._greeting = greeting
@@ -141,6 +143,7 @@ class RunnerLink:
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
     def _lost(self, state: LinkState, problem: str) -> None:
+        self.attempts += 1
         self.state = state
         self.problem = problem
         if self.lost_since is None:
@@ -230,7 +233,9 @@ class RunnerLink:
         self.hello = hello
         self.skew = time.time_ns() // 1_000_000 - hello.now
         if hello.nni is None:
-            self._warn(f"{self.name}: NNI is not installed in the Python {hello.python} there; trials that import it fail")
+            self._warn(
+                f"{self.name}: NNI is not installed in the Python {hello.python} there; trials that import it fail"
+            )
         elif hello.nni.split(".")[:2] != __version__.split(".")[:2]:  # PLT-256: the first two numbers count
             self._warn(f"{self.name}: NNI there is {hello.nni}, here {__version__}; install the same version")
 
@@ -254,4 +259,3 @@ class RunnerLink:
             self.sent_bytes += len(blob.payload)
             await channel.drain()
         channel.write(p.encode(self._code.code))
-

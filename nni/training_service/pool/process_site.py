@@ -84,7 +84,7 @@ class ProcessEnvironment(Environment):
 
 
 class ProcessSite(Site):
-    """This machine, as if it were another one.
+    """A second use of this machine, as if it were another one.
 
     Parameters
     ----------

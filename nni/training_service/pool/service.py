@@ -37,6 +37,7 @@ _logger = logging.getLogger(__name__)
 _RETRY = 2.0  # seconds between attempts to start a trial that finds no space
 _GPU_LOOK = 5.0  # seconds between looks at GPUs that others use, while a trial waits for one
 _FIRST_CONTACT = 20.0  # seconds that the start of an experiment waits for a machine
+_OTHERS = 3.0  # seconds that it waits for the others
 _GOODBYE = 20.0  # seconds beyond the grace for machines to end trials and to remove what is there
 _SYNCED = 2.0  # seconds after which what was committed has been synced, too
 _REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
@@ -130,17 +131,20 @@ class PoolTrainingService(TrainingService):
             No machine can be used, and that will not change by itself.
         """
         self._connect()
-        deadline = time.monotonic() + _FIRST_CONTACT
-        while not any(machine.is_ready for machine in self._machines.values()):
-            if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
-                await self._let_go()
-                raise NniError(self._problems())
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - time.monotonic()))
-            except asyncio.TimeoutError:
-                _logger.warning("no machine answers yet; going on to try: %s", self._problems())
-                return
+        await self._until(self._is_contact_made, _FIRST_CONTACT)
+        if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
+            await self._let_go()
+            raise NniError(self._problems())
+        # A moment more, so that the first trials are spread over all machines that answer.
+        await self._until(lambda: all(map(_has_answered, self._machines.values())), _OTHERS)
+        if not self._is_contact_made():
+            _logger.warning("no machine answers yet; going on to try: %s", self._problems())
+
+    def _is_contact_made(self) -> bool:
+        machines = self._machines.values()
+        return any(machine.is_ready for machine in machines) or all(
+            machine.base.state is LinkState.UNUSABLE for machine in machines
+        )
 
     async def run(self) -> None:
         """Connect, and place trials when there is something to place; asleep otherwise."""
@@ -527,6 +531,11 @@ class PoolTrainingService(TrainingService):
     def _tell(self, job: Job) -> None:
         for listener in self._status_listeners:
             listener(job.detail)
+
+
+def _has_answered(machine: PooledMachine) -> bool:
+    """Return whether a machine is ready, or has said at least once why not."""
+    return machine.is_ready or machine.base.attempts > 0
 
 
 def _now() -> int:

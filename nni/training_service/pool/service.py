@@ -202,19 +202,22 @@ class PoolTrainingService(TrainingService):
         return [link for machine in self._machines.values() for link in machine.links]
 
     async def _let_go(self) -> None:
-        await self.close()
-        for machine in self._machines.values():
-            for link in machine.links:
-                with contextlib.suppress(NniError, OSError):
-                    await link.environment.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        for link in self._all_links():
+            await link.close()
             with contextlib.suppress(NniError, OSError):
-                await machine.site.close()
+                await link.environment.stop()
+        await self.close()
 
     async def close(self) -> None:
         """Leave all machines as they are: trials there run on."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*(link.close() for link in self._all_links()))
+        for machine in self._machines.values():
+            with contextlib.suppress(NniError, OSError):
+                await machine.site.close()
         for job in (*self._jobs.values(), *self._leaving.values()):
             job.copy.close()
 

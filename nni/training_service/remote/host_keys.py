@@ -31,6 +31,18 @@ class HostKeys(asyncssh.SSHClient):
         self._login = login
         self._presented: asyncssh.SSHKey | None = None
         self._is_changed = False
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Take note of the connection, which nobody else has while the login is under way."""
+        self._connection = conn
+
+    async def give_up(self) -> None:
+        """Free what a login has left that did not work."""
+        if self._connection is not None:
+            self._connection.abort()
+            with contextlib.suppress(asyncssh.Error, OSError):
+                await self._connection.wait_closed()
 
     def trusted(self, host: str, addr: str, port: int | None) -> Any:
         """Return the keys that are known of a machine, in the form that asyncssh asks for."""

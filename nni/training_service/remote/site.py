@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncssh
 
+from nni.common.errors import NniError
 from nni.training_service.pool import Channel, Environment, Site, UnreachableError, UnusableError
 from nni.training_service.pool.archive import command, runner_directory
 from nni.training_service.remote.host_keys import HostKeys
@@ -175,17 +176,28 @@ class SshSite(Site):
                 keepalive_count_max=2,
                 **self._credentials(),
             )
-        except asyncssh.HostKeyNotVerifiable as error:
-            raise keys.refusal() from error
-        except asyncssh.PermissionDenied as error:
-            raise UnusableError(f"{self.name}: the login was refused: {self._why_refused()}") from error
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        except BaseException as error:
+            await keys.give_up()
+            told = self._told(error, keys)
+            if told is None:
+                raise
+            raise told from error
+
+    def _told(self, error: BaseException, keys: HostKeys) -> NniError | None:
+        """Return why a login did not work, for a person; None for what is not its fault."""
+        login = self.login
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return keys.refusal()
+        if isinstance(error, asyncssh.PermissionDenied):
+            return UnusableError(f"{self.name}: the login was refused: {self._why_refused()}")
+        if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
             advice = "install it here: pip install bcrypt" if "bcrypt" in str(error) else "is sshPassphrase right?"
-            raise UnusableError(
+            return UnusableError(
                 f"{self.name}: the key {login.key_file or 'in ~/.ssh'} cannot be used ({_text(error)}); {advice}"
-            ) from error
-        except (asyncssh.Error, OSError, asyncio.TimeoutError) as error:
-            raise UnreachableError(f"{self.name}: cannot be reached ({_text(error)})") from error
+            )
+        if isinstance(error, (asyncssh.Error, OSError, asyncio.TimeoutError)):
+            return UnreachableError(f"{self.name}: cannot be reached ({_text(error)})")
+        return None
 
     def _credentials(self) -> dict[str, Any]:
         login = self.login

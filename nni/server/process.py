@@ -27,12 +27,10 @@ from nni.manager.state import ExperimentState
 from nni.server.experiment import RunningExperiment, complete
 from nni.server.host import LOOPBACK, Host, Ready
 from nni.server.lock import hold
+from nni.server.services import training_service
 from nni.server.viewer import Viewer
 from nni.store import Profile, Store
 from nni.store.registry import RegistryError
-from nni.training_service import TrainingService
-from nni.training_service.gpu import GpuRules, GpuSchedule, read_devices
-from nni.training_service.local import LocalSettings, LocalTrainingService, LogLimit
 
 _logger = logging.getLogger("nni.server")
 
@@ -135,7 +133,13 @@ class Manager:
         level = self._options.log_level or config.effective_log_level
         logs.to_file(self._directory / "log" / "nnimanager.log", level)
         state = ExperimentState(profile, store.counts())
-        engine = Engine(state, store, self._service(profile, config), self._link(config, level), self._changed)
+        engine = Engine(
+            state,
+            store,
+            training_service(profile.id, self._directory, config),
+            self._link(config, level),
+            self._changed,
+        )
         self._experiment = RunningExperiment(engine, self._directory)
         _logger.info("experiment %s: %s (process %d)", profile.id, self._options.action, os.getpid())
         return engine
@@ -162,42 +166,6 @@ class Manager:
         config = ExperimentConfig.from_dict(json.loads(sys.stdin.buffer.read()))
         check_available(config)
         return complete(config)
-
-    def _service(self, profile: Profile, checked: ExperimentConfig) -> TrainingService:
-        config = profile.config
-        if config["trainingService"]["platform"] == "remote":
-            return self._remote_service(profile.id, checked)
-        rules = gpu_rules(config)
-        if rules is not None and (problem := GpuSchedule(rules).impossible(read_devices())):
-            raise NniError(problem)
-        settings = LocalSettings(
-            profile.id,
-            self._directory,
-            config["trialCommand"],
-            Path(config["trialCodeDirectory"]),
-            config.get("trialGpuNumber"),
-            tuple(config["trainingService"].get("preload") or ()),
-            rules,
-            log_limit=_log_limit(checked),
-        )
-        return LocalTrainingService(settings)
-
-    def _remote_service(self, experiment_id: str, config: ExperimentConfig) -> TrainingService:
-        from nni.config import RemoteConfig  # noqa: PLC0415  (and what it brings, for those who need it)
-        from nni.training_service.pool import PoolSettings  # noqa: PLC0415
-        from nni.training_service.remote import remote_service  # noqa: PLC0415
-
-        assert isinstance(config.training_service, RemoteConfig)
-        settings = PoolSettings(
-            experiment_id,
-            self._directory,
-            config.trial_command,
-            config.trial_code_directory,
-            "remote",
-            config.trial_gpu_number,
-            log_limit=_log_limit(config),
-        )
-        return remote_service(settings, config.training_service)
 
     def _link(self, config: ExperimentConfig, level: str) -> Any:
         indices = config.tuner_gpu_indices
@@ -232,26 +200,6 @@ class Manager:
             self._told = status, end_time = self._present()
             start_time = self._experiment.profile.start_time
             self._registry.update(self._options.experiment_id, status=status, end_time=end_time, start_time=start_time)
-
-
-def gpu_rules(config: dict[str, Any]) -> GpuRules | None:
-    """Return how a configuration wants GPUs to be given to trials; None where they are not scheduled (PLT-081)."""
-    number = config.get("trialGpuNumber")
-    if not number:
-        return None
-    service = config["trainingService"]
-    indices = service.get("gpuIndices")
-    return GpuRules(
-        number,
-        None if indices is None else tuple(indices),
-        service.get("maxTrialNumberPerGpu", 1),
-        bool(service.get("useActiveGpu")),
-    )
-
-
-def _log_limit(config: ExperimentConfig) -> LogLimit | None:
-    size = config.effective_trial_log_limit
-    return None if size is None else LogLimit(size, f"trialLogLimit: {config.trial_log_limit or 'by default 1gb'}")
 
 
 def _import_web() -> None:

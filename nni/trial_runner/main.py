@@ -1,4 +1,4 @@
-"""What the archive that is sent to other machines runs: ``attach ROOT`` or ``serve ROOT``."""
+"""What the archive that is sent to other machines runs: ``attach ROOT``, ``serve ROOT`` or ``clean DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import sys
 from pathlib import Path
 
 from nni.trial_runner.attach import attach
+from nni.trial_runner.clean import clean
 from nni.trial_runner.runner import serve
 
 
 def main() -> None:
     """Do what the command line says; a relative directory is one of the user's home."""
-    command, directory = sys.argv[1:]
     sys.argv[0] = os.path.abspath(sys.argv[0])  # noqa: PTH100  (it is text)
-    root = Path.home() / directory
-    sys.exit({"attach": attach, "serve": serve}[command](root))
+    if sys.argv[1] == "clean":
+        sys.exit(clean(Path.home() / sys.argv[2]))
+    command, directory = sys.argv[1:]
+    sys.exit({"attach": attach, "serve": serve}[command](Path.home() / directory))
 
 
 if __name__ == "__main__":

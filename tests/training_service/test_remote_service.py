@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -110,6 +111,10 @@ async def problem_of(service: PoolTrainingService) -> str:
     return text
 
 
+def fingerprint(key: Path) -> str:
+    return subprocess.run(["ssh-keygen", "-lf", str(key)], capture_output=True, text=True, check=True).stdout.split()[1]
+
+
 def nothing_runs_on(server: Any) -> bool:
     """Return whether all of a server's processes have ended, the last ones within a moment."""
     psutil.wait_procs(server.processes(), timeout=20)
@@ -165,8 +170,7 @@ async def test_an_unreachable_machine_does_not_keep_the_others_from_working(
 async def test_an_unknown_host_key_is_refused_with_its_fingerprint(tmp_path: Path, ssh_servers: Callable[..., Any]):
     server = ssh_servers()
     text = await problem_of(service(tmp_path, [machine(server)]))
-    shown = subprocess.run(["ssh-keygen", "-lf", str(server.host_key)], capture_output=True, text=True, check=True)
-    assert shown.stdout.split()[1] in text
+    assert fingerprint(server.host_key) in text
     assert "acceptNewHostKeys" in text
 
 
@@ -237,7 +241,7 @@ async def test_a_password_and_a_wrong_one(
     server = ssh_servers(PasswordAuthentication="yes")
     server.trust()
     open_to_all(server.home)
-    os.chown(server.home, *[int(subprocess.check_output(["id", flag, user])) for flag in ("-u", "-g")])
+    shutil.chown(server.home, user, user)
     wrong = await problem_of(service(tmp_path, [machine(server, user=user, password="wrong one")]))
     assert "the login was refused: check user and password" in wrong
     assert "wrong one" not in wrong
@@ -251,14 +255,16 @@ async def test_a_password_and_a_wrong_one(
     await seen.close()
 
 
+OLD = 'import sys; sys.version_info = (3, 7); sys.version = "3.7.9"; exec(sys.argv.pop(1))'
+
+
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
         (None, "there is no python3 on its PATH"),
-        ("exec python -c 'import sys; sys.version_info = (3, 7); sys.version = \"3.7.9\"; exec(sys.argv.pop(1))' \"$2\" \"$3\" \"$4\"",
-         "Python 3.7.9 is too old"),
+        (f'exec python -c \'{OLD}\' "$2" "$3" "$4"', "Python 3.7.9 is too old"),
     ],
-)  # fmt: skip
+)
 async def test_a_machine_without_a_python_that_will_do(
     tmp_path: Path, ssh_servers: Callable[..., Any], script: str | None, expected: str
 ):

@@ -44,7 +44,7 @@ try:
         os.replace(new, path)
 except OSError as error:
     leave(4, str(error.strerror) + ": " + str(error.filename or place))
-os.execv(sys.executable, [sys.executable, path, "attach", sys.argv[2]])
+os.execv(sys.executable, [sys.executable, path] + sys.argv[2:])
 """
 
 
@@ -70,7 +70,7 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
-def arguments(python: str, directory: str) -> list[str]:
+def arguments(python: str, *words: str) -> list[str]:
     """
     Return the words that start the program of a channel.
 
@@ -78,13 +78,13 @@ def arguments(python: str, directory: str) -> list[str]:
     ----------
     python
         Name or path of the interpreter.
-    directory
-        The runner's directory, relative to the user's home.
+    words
+        What `nni.trial_runner.main` is asked to do: ``attach`` and a directory, or ``clean``.
     """
-    return [python, "-c", "import sys;exec(bytes.fromhex(sys.argv[1]))", _LOADER.encode().hex(), directory]
+    return [python, "-c", "import sys;exec(bytes.fromhex(sys.argv[1]))", _LOADER.encode().hex(), *words]
 
 
-def command(python_path: str | None, directory: str) -> str:
+def command(python_path: str | None, *words: str) -> str:
     """
     Return the same as a line for a login shell of whatever kind; it holds no secret.
 
@@ -92,10 +92,10 @@ def command(python_path: str | None, directory: str) -> str:
     ----------
     python_path
         Put in front of ``PATH``, for the runner and for its trials (PLT-267).
-    directory
-        The runner's directory, relative to the user's home.
+    words
+        See `arguments`.
     """
-    line = f"exec {shlex.join(arguments('python3', directory))}"
+    line = f"exec {shlex.join(arguments('python3', *words))}"
     if python_path:
         line = f'PATH={shlex.quote(python_path)}:"$PATH"; export PATH; {line}'
     return f"exec /bin/sh -c {shlex.quote(line)}"

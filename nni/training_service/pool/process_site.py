@@ -71,7 +71,7 @@ class ProcessEnvironment(Environment):
         environment.pop("XDG_CACHE_HOME", None)
         try:
             process = await asyncio.create_subprocess_exec(
-                *arguments(self._python, self._directory),
+                *arguments(self._python, "attach", self._directory),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

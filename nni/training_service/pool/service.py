@@ -306,9 +306,10 @@ class PoolTrainingService(TrainingService):
         if place is None:
             return None
         machine = self._machines.get(place)
-        if machine is None:
-            job.canceled = TrialStatus.FAILED
-            job.detail.message = f"it was placed on {place}, which is not in the configuration any more"
+        if machine is None or machine.base.state in {LinkState.UNUSABLE, LinkState.CLOSED}:
+            why = "which is not in the configuration any more" if machine is None else machine.base.problem
+            job.canceled = job.canceled or TrialStatus.FAILED
+            job.detail.message = f"it was placed on {place}: {why}"
             self._finish(job, None, _now())
             return "gone"
         gpus = job.copy.files.gpus

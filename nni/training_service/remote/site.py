@@ -88,7 +88,7 @@ class SshEnvironment(Environment):
 
     async def connect(self) -> Channel:
         """Log in, if that is not done already, and start the program that finds the runner."""
-        return await self._site.open(command(self._site.python_path, self._directory))
+        return await self._site.open(command(self._site.python_path, "attach", self._directory))
 
 
 class SshSite(Site):

@@ -248,7 +248,7 @@ class RunnerLink:
         if not missing.shas:
             self.state, self.problem, self.lost_since = LinkState.READY, "", None
             self._told = {text for text in self._told if "NNI" in text}
-            _logger.info("%s: connected", self.name)
+            _logger.info("%s: connected; %d bytes of the code directory were sent", self.name, self.sent_bytes)
             if self._quitting:
                 self.send(p.Quit())
             self._listener.link_ready(self)

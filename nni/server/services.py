@@ -46,7 +46,7 @@ def _service(
 ) -> TrainingService:
     if isinstance(section, LocalConfig):
         return _local(experiment_id, directory, config, section)
-    return _remote(experiment_id, directory, config, section)
+    return _pool(experiment_id, directory, config, section)
 
 
 def _local(experiment_id: str, directory: Path, config: ExperimentConfig, section: LocalConfig) -> TrainingService:
@@ -66,23 +66,28 @@ def _local(experiment_id: str, directory: Path, config: ExperimentConfig, sectio
     return LocalTrainingService(settings)
 
 
-def _remote(
+def _pool(
     experiment_id: str, directory: Path, config: ExperimentConfig, section: TrainingServiceConfig
 ) -> TrainingService:
-    from nni.config import RemoteConfig  # noqa: PLC0415  (and what it brings, for those who need it)
+    from nni.config import RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
     from nni.training_service.pool import PoolSettings  # noqa: PLC0415
-    from nni.training_service.remote import remote_service  # noqa: PLC0415
 
-    assert isinstance(section, RemoteConfig)
     settings = PoolSettings(
         experiment_id,
         directory,
         config.trial_command,
         config.trial_code_directory,
-        "remote",
+        section.platform,
         config.trial_gpu_number,
         log_limit=_log_limit(config),
     )
+    if isinstance(section, SlurmConfig):
+        from nni.training_service.slurm import slurm_service  # noqa: PLC0415
+
+        return slurm_service(settings, section)
+    from nni.training_service.remote import remote_service  # noqa: PLC0415
+
+    assert isinstance(section, RemoteConfig)
     return remote_service(settings, section)
 
 

@@ -13,16 +13,29 @@ from pathlib import Path
 from nni.trial_runner.protocol import MARK, PIECE
 from nni.trial_runner.runner import LOG, SOCKET
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _PATIENCE = 30.0  # seconds for the runner to listen
 _LOOK = 0.02
 
 
 def attach(root: Path) -> int:
-    """Carry bytes until one side ends; returns the exit code."""
+    """Find or start the runner and carry bytes until one side ends; returns the exit code."""
+    return _attach(root, _start)
+
+
+def join(root: Path) -> int:
+    """Do the same with a runner that somebody else starts, such as the script of a batch job."""
+    return _attach(root, _wait)
+
+
+def _attach(root: Path, get: Callable[[Path], socket.socket | None]) -> int:
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chdir(root)
-        channel = _connect() or _start(root)
+        channel = _connect() or get(root)
     except OSError as error:
         sys.stderr.write(f"nni: {error.strerror or error}: {error.filename or root}\n")
         return 4
@@ -63,6 +76,17 @@ def _start(root: Path) -> socket.socket | None:
             return channel
         if process.poll() not in {None, 0}:
             return None
+        time.sleep(_LOOK)
+    return None
+
+
+def _wait(root: Path) -> socket.socket | None:
+    del root
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        channel = _connect()
+        if channel is not None:
+            return channel
         time.sleep(_LOOK)
     return None
 

@@ -1,4 +1,4 @@
-"""What the archive that is sent to other machines runs: ``attach ROOT``, ``serve ROOT`` or ``clean DIRECTORY``."""
+"""What the archive for other machines runs: ``attach``, ``join`` or ``serve ROOT``, or ``clean DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from nni.trial_runner.attach import attach
+from nni.trial_runner.attach import attach, join
 from nni.trial_runner.clean import clean
 from nni.trial_runner.runner import serve
 
@@ -17,7 +17,7 @@ def main() -> None:
     if sys.argv[1] == "clean":
         sys.exit(clean(Path.home() / sys.argv[2]))
     command, directory = sys.argv[1:]
-    sys.exit({"attach": attach, "serve": serve}[command](Path.home() / directory))
+    sys.exit({"attach": attach, "join": join, "serve": serve}[command](Path.home() / directory))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 from nni.common.errors import NniError
 from nni.training_service.gpu import GpuRules
+from nni.training_service.pool.archive import greeting_bytes
 
 
 class UnreachableError(NniError):
@@ -67,6 +68,10 @@ class Environment(ABC):
     async def connect(self) -> Channel:
         """Return a new channel to the runner, which is started if there is none."""
 
+    def first_bytes(self) -> bytes:
+        """Return what the program of a channel reads before the first message: the trial runner, unless it has it."""
+        return greeting_bytes()
+
     async def stop(self) -> None:
         """Free what the platform gave."""
         return
@@ -83,6 +88,17 @@ class Site(ABC):
 
     is_reused: bool = True
     """Whether one runner runs trial after trial; if not, each trial gets one of its own (PLT-254)."""
+
+    capacity: int | None = None
+    """How many trials run here at once; None: as many as the experiment wants."""
+
+    idle_after: float | None = None
+    """Seconds without a trial after which the environment is given back, to be had again when a trial needs it; None:
+    it is there from the beginning to the end."""
+
+    async def check(self) -> None:
+        """Make sure that environments can be had, before the experiment starts; raises `UnusableError` if not."""
+        return
 
     @abstractmethod
     def environment(self, label: str) -> Environment:

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from nni.common.errors import NniError
 from nni.common.version import __version__
-from nni.training_service.pool.archive import greeting_bytes
 from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.pool.environment import Channel, Environment, UnreachableError, UnusableError
 from nni.trial_runner import protocol as p
@@ -86,6 +85,11 @@ class RunnerLink:
         """The environment's name."""
         return self.environment.name
 
+    @property
+    def is_started(self) -> bool:
+        """Whether it was told to connect."""
+        return self._task is not None
+
     def start(self) -> None:
         """Begin to connect."""
         if self._task is None:
@@ -159,7 +163,7 @@ class RunnerLink:
         self._channel = channel
         decoder = p.Decoder()
         try:
-            channel.write(greeting_bytes())
+            channel.write(self.environment.first_bytes())
             channel.write(p.encode(self._greeting))
             channel.write(p.encode(self._code.code))
             rest = await self._skip_noise(channel)

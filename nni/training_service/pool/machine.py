@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
+from nni.common.errors import NniError
 from nni.training_service.gpu import Gpu, GpuSchedule
 from nni.training_service.pool.environment import Site
 from nni.training_service.pool.link import LinkState, RunnerLink
@@ -34,6 +36,9 @@ class PooledMachine:
         """Those that are placed here and have not ended."""
         self.idle_since = 0.0
         """When the last trial here ended; the larger, the more recently."""
+        self.is_resting = False
+        """Whether its environment is being given back."""
+        self._is_spent = False
         self._make_link = make_link
         self._own: dict[str, RunnerLink] = {}
         self._schedule = None if site.gpus is None else GpuSchedule(site.gpus)
@@ -52,13 +57,39 @@ class PooledMachine:
         return self.base.state is LinkState.READY
 
     @property
+    def is_full(self) -> bool:
+        """Whether as many trials are here as may be, or have been."""
+        return self._is_spent or (self.site.capacity is not None and len(self.trials) >= self.site.capacity)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether its environment is there only while it is needed."""
+        return self.site.idle_after is not None
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it could be woken up."""
+        return not self.base.is_started and not self.is_resting
+
+    async def rest(self, patience: float) -> None:
+        """Give the environment back; another one is had at the next `RunnerLink.start`."""
+        old, self.base, self.is_resting = self.base, self._make_link(self.site, ""), True
+        try:
+            await old.quit(patience)
+            with contextlib.suppress(NniError, OSError):
+                await old.environment.stop()
+        finally:
+            self.is_resting = self._is_spent = False
+
+    @property
     def links(self) -> list[RunnerLink]:
         """All links, those of single trials first."""
         return [*self._own.values(), self.base]
 
     def link_for(self, trial: str) -> RunnerLink:
         """Return the link behind which a trial of this machine runs."""
-        if self.site.is_reused:
+        if self.site.is_reused or self.is_lazy:
+            self.base.start()
             return self.base
         if trial not in self._own:
             self._own[trial] = self._make_link(self.site, trial)
@@ -98,6 +129,7 @@ class PooledMachine:
         """Take note that a trial has ended."""
         self.trials.discard(trial)
         self.idle_since = time.monotonic()
+        self._is_spent = self.is_lazy and not self.site.is_reused
         if self._schedule is not None:
             self._schedule.release(trial)
 

@@ -130,6 +130,8 @@ class PoolTrainingService(TrainingService):
         NniError
             No machine can be used, and that will not change by itself.
         """
+        for site in self._sites:
+            await site.check()
         self._connect()
         await self._until(self._is_contact_made, _FIRST_CONTACT)
         if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
@@ -142,7 +144,7 @@ class PoolTrainingService(TrainingService):
 
     def _is_contact_made(self) -> bool:
         machines = self._machines.values()
-        return any(machine.is_ready for machine in machines) or all(
+        return any(machine.is_ready or machine.is_lazy for machine in machines) or all(
             machine.base.state is LinkState.UNUSABLE for machine in machines
         )
 
@@ -162,7 +164,8 @@ class PoolTrainingService(TrainingService):
         for site in self._sites:
             if site.name not in self._machines:
                 machine = self._machines[site.name] = PooledMachine(site, self._make_link)
-                machine.base.start()
+                if not machine.is_lazy:
+                    machine.base.start()
 
     def _make_link(self, site: Site, label: str) -> RunnerLink:
         greeting = p.Greeting(p.VERSION, self._settings.experiment_id, self._settings.grace)
@@ -178,7 +181,7 @@ class PoolTrainingService(TrainingService):
             where = "nowhere" if job.machine is None else job.machine.name
             _logger.error("trial %s may still run: no answer from %s", job.id, where)
             self._finish(job, None, _now())
-        await asyncio.gather(*(self._quit(link) for link in self._all_links()))
+        await asyncio.gather(*(self._quit(link) for link in self._all_links() if link.is_started))
         await self._logs.settle()
         await self._let_go()
 
@@ -299,6 +302,16 @@ class PoolTrainingService(TrainingService):
                 self._wake_after(_RETRY)
             if why and job.link is None:
                 self._wait(job, why)
+        self._wake_machines()
+
+    def _wake_machines(self) -> None:
+        """Have as many environments come as there are trials that wait for one, of those that are had when needed."""
+        waiting = sum(job.link is None for job in self._jobs.values())
+        machines = self._machines.values()
+        coming = sum(machine.is_lazy and machine.base.is_started and not machine.is_ready for machine in machines)
+        for machine in [machine for machine in machines if machine.is_lazy and machine.is_asleep][: waiting - coming]:
+            if waiting > coming:
+                machine.base.start()
 
     def _return_to_place(self, job: Job) -> str | None:
         """Bind a trial to the machine where it was placed by a former manager; returns why not, None if it has none."""
@@ -321,7 +334,10 @@ class PoolTrainingService(TrainingService):
         """Place a trial; returns why it has to wait, nothing if it has not."""
         ready = [machine for machine in self._machines.values() if machine.is_ready]
         if not ready:
-            return f"no machine is connected: {self._problems()}"
+            return f"no machine is connected: {self._problems()}" if self._problems() else "waits for a machine"
+        ready = [machine for machine in ready if not machine.is_full]
+        if not ready:
+            return f"all machines that are there are busy{'; ' if self._problems() else ''}{self._problems()}"
         reasons = []
         for machine in sorted(ready, key=lambda machine: (len(machine.trials), -machine.idle_since)):
             gpus, reason = await machine.place(job.id)
@@ -353,7 +369,8 @@ class PoolTrainingService(TrainingService):
         asyncio.get_running_loop().call_later(seconds, self._wake.set)
 
     def _problems(self) -> str:
-        return "; ".join(machine.base.problem for machine in self._machines.values() if not machine.is_ready)
+        absent = [machine for machine in self._machines.values() if machine.base.is_started and not machine.is_ready]
+        return "; ".join(machine.base.problem for machine in absent)
 
     def _send_start(self, job: Job) -> None:
         link = job.link
@@ -518,6 +535,19 @@ class PoolTrainingService(TrainingService):
             own = job.machine.drop_link(job.id) if job.machine is not None else None
             if own is not None:
                 self._spawn(self._close_own(own))
+            if job.machine is not None and job.machine.is_lazy:
+                after = 0.0 if not job.machine.site.is_reused else job.machine.site.idle_after or 0.0
+                asyncio.get_running_loop().call_later(after, self._let_rest, job.machine, job.machine.idle_since)
+
+    def _let_rest(self, machine: PooledMachine, since: float) -> None:
+        """Give an environment back that nobody has needed since then."""
+        is_needed = machine.trials or any(job.machine is machine for job in self._leaving.values())
+        if not is_needed and machine.idle_since == since and not self._is_closing and machine.base.is_started:
+            self._spawn(self._rest(machine))
+
+    async def _rest(self, machine: PooledMachine) -> None:
+        await machine.rest(self._settings.grace + _GOODBYE)
+        self._wake.set()
 
     async def _close_own(self, link: RunnerLink) -> None:
         await self._quit(link)
@@ -539,7 +569,7 @@ class PoolTrainingService(TrainingService):
 
 def _has_answered(machine: PooledMachine) -> bool:
     """Return whether a machine is ready, or has said at least once why not."""
-    return machine.is_ready or machine.base.attempts > 0
+    return machine.is_ready or machine.is_lazy or machine.base.attempts > 0
 
 
 def _now() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -38,7 +39,7 @@ def _attach(root: Path, get: Callable[[Path], socket.socket | None]) -> int:
         channel = _connect() or get(root)
     except OSError as error:
         sys.stderr.write(f"nni: {error.strerror or error}: {error.filename or root}\n")
-        return 4
+        return 7 if error.errno in {errno.ENOSPC, errno.EDQUOT} else 4
     if channel is None:
         sys.stderr.write(f"nni: the trial runner does not start: {_last_line(root / LOG)}\n")
         return 5

@@ -280,6 +280,37 @@ async def test_a_machine_without_a_python_that_will_do(
     assert "pythonPath" in text
 
 
+async def test_a_machine_whose_home_cannot_be_written(tmp_path: Path, ssh_servers: Callable[..., Any]):
+    server = ssh_servers(SetEnv="HOME=/proc/nobody")
+    server.trust()
+    text = await problem_of(service(tmp_path, [machine(server)]))
+    assert f"127.0.0.1:{server.port}: the home directory there cannot be written: " in text
+    assert "/proc/nobody" in text
+
+
+async def test_a_machine_whose_clock_is_wrong_makes_no_difference_to_the_times(
+    tmp_path: Path, ssh_servers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    from nni.training_service.pool import link
+
+    real = link.RunnerLink._greeted
+
+    def greeted(self: Any, hello: Any) -> None:
+        hello.now -= 3_600_000  # as if that machine were an hour behind
+        real(self, hello)
+
+    monkeypatch.setattr(link.RunnerLink, "_greeted", greeted)
+    server = ssh_servers()
+    server.trust()
+    seen = await succeeds(service(tmp_path, [machine(server)]))
+    detail = seen.details["t0"]
+    assert detail.start_time is not None
+    assert detail.end_time is not None
+    assert 3_590_000 < detail.start_time - detail.submit_time < 3_700_000
+    assert 0 <= detail.end_time - detail.start_time < 60_000
+    await seen.close()
+
+
 async def test_a_login_shell_that_prints_is_no_trouble(tmp_path: Path, ssh_servers: Callable[..., Any]):
     noisy = tmp_path / "noisy"
     noisy.write_text('#!/bin/sh\necho welcome; echo welcome >&2\neval "$SSH_ORIGINAL_COMMAND"\n')

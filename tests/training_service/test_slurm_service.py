@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from nni.common.errors import NniError
@@ -254,3 +257,35 @@ class TestSlurmEnvironment(EnvironmentConformance):
         from nni.training_service.slurm.site import Cluster, SlurmSite
 
         return SlurmSite(Cluster("CONFORM1", directory / "slurm", [], []), 1).environment("")
+
+
+def test_an_experiment_in_the_cluster_from_create_to_stop(slurm: Path, isolated_home: Path, free_port: int):
+    folder = isolated_home / "example"
+    folder.mkdir()
+    (folder / "trial.py").write_text("import nni\nnni.report_final_result(nni.get_next_parameter()['x'])\n")
+    config = {
+        "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
+        "trialCommand": "python3 trial.py",
+        "trialConcurrency": 2,
+        "maxTrialNumber": 4,
+        "tuner": {"name": "Random"},
+        "trainingService": {"platform": "slurm", "setup": [f"export PATH={Path(sys.executable).parent}:$PATH"]},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    program = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
+
+    def nnictl(*arguments: str) -> None:
+        command = [sys.executable, "-c", program, *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    nnictl("create", "-c", str(folder / "config.yml"), "-p", str(free_port))
+    url = f"http://127.0.0.1:{free_port}/api/v1/nni"
+    deadline = time.monotonic() + 120
+    while httpx.get(f"{url}/summary", trust_env=False).json()["status"] != "DONE":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    trials = httpx.get(f"{url}/trials", trust_env=False).json()["items"]
+    assert [trial["status"] for trial in trials] == ["SUCCEEDED"] * 4
+    assert {trial["message"] for trial in trials} <= {"on slurm-1", "on slurm-2"}
+    nnictl("stop", "--all")
+    assert jobs() == []

@@ -16,7 +16,7 @@ DIRECTORY = ".nni-remote"
 
 # Read by whatever `python3` is, so in words that an old one understands; it says itself that it is too old.
 _LOADER = """
-import os, sys
+import os, sys  # exit codes: 3 an old Python, 4 no place for files, 6 the connection ended, 7 no space
 def leave(code, text):
     sys.stderr.write("nni: " + text + "\\n")
     sys.exit(code)
@@ -43,7 +43,7 @@ try:
             file.write(data)
         os.replace(new, path)
 except OSError as error:
-    leave(4, str(error.strerror) + ": " + str(error.filename or place))
+    leave(7 if error.errno in (28, 122) else 4, str(error.strerror) + ": " + str(error.filename or place))
 os.execv(sys.executable, [sys.executable, path] + sys.argv[2:])
 """
 

@@ -94,6 +94,11 @@ class RunnerLink:
         """Begin to connect."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._keep())
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            _logger.critical("%s: the connection is not kept any more", self.name, exc_info=task.exception())
 
     def send(self, message: p.Message) -> None:
         """Send a message if the runner is there; if not, it is the listener's to say it again at `link_ready`."""
@@ -215,7 +220,9 @@ class RunnerLink:
                 f"{self.name}: {last}; the trial runner needs 3.8 or later: name another one's directory in pythonPath"
             )
         if code == 4:
-            return UnreachableError(f"{self.name}: the home directory there cannot be written: {last}")
+            return UnusableError(f"{self.name}: the home directory there cannot be written: {last}")
+        if code == 7:
+            return UnreachableError(f"{self.name}: the disk of the home directory there is full: {last}")
         return UnreachableError(f"{self.name}: the trial runner cannot be started there: {last or f'exit code {code}'}")
 
     async def _take(self, message: p.Message, channel: Channel) -> None:

@@ -40,6 +40,7 @@ _FIRST_CONTACT = 20.0  # seconds that the start of an experiment waits for a mac
 _OTHERS = 3.0  # seconds that it waits for the others
 _GOODBYE = 20.0  # seconds beyond the grace for machines to end trials and to remove what is there
 _SYNCED = 2.0  # seconds after which what was committed has been synced, too
+_STRAYS = 30.0  # seconds after which a trial there that nobody asked about is one that the experiment is done with
 _REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 
 
@@ -374,7 +375,7 @@ class PoolTrainingService(TrainingService):
 
     def _send_start(self, job: Job) -> None:
         link = job.link
-        if link is None or link.hello is None or link.state is not LinkState.READY:
+        if link is None or link.hello is None or link.state is not LinkState.READY or job.id not in self._jobs:
             return
         files = job.copy.files
         gpus = files.gpus.read_text() if files.gpus.exists() else None
@@ -408,8 +409,23 @@ class PoolTrainingService(TrainingService):
         for job in list(self._leaving.values()):
             if job.link is link:
                 self._leave(job)
+        asyncio.get_running_loop().call_later(_STRAYS, self._take_leave_of_strays, link)
         self._wake.set()
         self._changed.set()
+
+    def _take_leave_of_strays(self, link: RunnerLink) -> None:
+        """Fetch the files of trials that ended under a former manager, which had no time for it."""
+        machine = next((machine for machine in self._machines.values() if machine.base is link), None)
+        if machine is None or link.hello is None or self._is_closing:
+            return
+        known = self._jobs.keys() | self._leaving.keys() | self._ended.keys()
+        for trial_id in set(link.hello.trials) - known:
+            copy = LocalCopy(TrialFiles(self._settings.directory / "trials" / trial_id))
+            form = TrialForm(trial_id, 0, "")
+            detail = TrialJobDetail(trial_id, TrialStatus.UNKNOWN, 0, str(copy.files.directory), form)
+            stray = Job(detail, copy, machine=machine, link=link, is_committed=True, is_fetching=True)
+            self._leaving[trial_id] = stray
+            self._leave(stray)
 
     def link_lost(self, link: RunnerLink) -> None:
         """Tell people; after long, give the machine's trials up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,9 @@ class TestPoolWithoutReuse(PoolConformance):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_reused", [True, False])
 async def test_files_that_a_killed_manager_had_not_fetched_are_fetched_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_reused: bool
 ):
     monkeypatch.setattr("nni.training_service.pool.service._STRAYS", 0.2)
     (tmp_path / "code").mkdir()
@@ -63,7 +65,7 @@ async def test_files_that_a_killed_manager_had_not_fetched_are_fetched_by_the_ne
 
     def make() -> PoolTrainingService:
         settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", grace=1.0)
-        return PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT)])
+        return PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT, is_reused=is_reused)])
 
     first = Observer(make())
     await first.service.submit_trial_job(form("t0", "x"))
@@ -74,12 +76,41 @@ async def test_files_that_a_killed_manager_had_not_fetched_are_fetched_by_the_ne
     if fetched.exists():
         fetched.unlink()
     second = Observer(make())
-    there = home / ".nni-remote" / EXPERIMENT / "far" / "trials" / "t0"
+    there = home / ".nni-remote" / EXPERIMENT / ("far" if is_reused else "far-t0") / "trials" / "t0"
     assert there.exists()
     await second.until(lambda: fetched.exists() and not there.exists(), "the file, and the end of its trial there")
     assert fetched.read_text() == "model\n"
     assert second.history == {}
     await second.close()
+    assert not (home / ".nni-remote").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_reused", [True, False])
+async def test_a_stop_right_after_a_killed_manager_leaves_nothing_there_and_no_file_behind(
+    tmp_path: Path, is_reused: bool
+):
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    command = 'echo model >"$NNI_OUTPUT_DIR/model.txt"'
+
+    def make() -> PoolTrainingService:
+        settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", grace=1.0)
+        return PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT, is_reused=is_reused)])
+
+    first = Observer(make())
+    await first.service.submit_trial_job(form("t0", "x"))
+    await first.until(lambda: first.ended("t0"), "the trial")
+    await first.abandon()
+    await first.service.close()  # type: ignore[attr-defined]
+    shutil.rmtree(directory / "trials" / "t0" / "nnioutput", ignore_errors=True)
+    second = make()
+    await second.prepare()
+    await second.clean_up()
+    assert (directory / "trials" / "t0" / "nnioutput" / "model.txt").read_text() == "model\n"
+    assert not (home / ".nni-remote").exists()
 
 
 @pytest.mark.slow

@@ -288,7 +288,7 @@ async def test_a_machine_whose_home_cannot_be_written(tmp_path: Path, ssh_server
     assert "/proc/nobody" in text
 
 
-async def test_a_machine_whose_clock_is_wrong_makes_no_difference_to_the_times(
+async def test_times_of_a_machine_are_shifted_to_the_clock_here(
     tmp_path: Path, ssh_servers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
     from nni.training_service.pool import link

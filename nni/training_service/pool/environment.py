@@ -104,6 +104,10 @@ class Site(ABC):
     def environment(self, label: str) -> Environment:
         """Return an environment by its label, which is part of its directory's name; another label, another runner."""
 
+    async def clear(self) -> None:
+        """Free all that the platform gave for this experiment, to a former manager, too: it is over."""
+        return
+
     async def close(self) -> None:
-        """Free what the environments share; called when all of them have been stopped."""
+        """Free what the environments share; what the platform gave stays."""
         return

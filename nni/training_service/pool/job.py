@@ -47,6 +47,11 @@ class LocalCopy:
         new.write_text(name)
         new.replace(self._place_file)
 
+    def forget_place(self) -> None:
+        """Take note that nothing of the trial is there any more."""
+        with contextlib.suppress(OSError):
+            self._place_file.unlink()
+
     @property
     def _place_file(self) -> Path:
         return self.files.directory / ".nni" / "place"

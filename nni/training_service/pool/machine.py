@@ -62,6 +62,11 @@ class PooledMachine:
         return self._is_spent or (self.site.capacity is not None and len(self.trials) >= self.site.capacity)
 
     @property
+    def runs_in_base(self) -> bool:
+        """Whether trials run behind the base link, not behind links of their own."""
+        return self.site.is_reused or self.is_lazy
+
+    @property
     def is_lazy(self) -> bool:
         """Whether its environment is there only while it is needed."""
         return self.site.idle_after is not None
@@ -88,7 +93,7 @@ class PooledMachine:
 
     def link_for(self, trial: str) -> RunnerLink:
         """Return the link behind which a trial of this machine runs."""
-        if self.site.is_reused or self.is_lazy:
+        if self.runs_in_base:
             self.base.start()
             return self.base
         if trial not in self._own:

@@ -177,18 +177,24 @@ class PoolTrainingService(TrainingService):
         self._is_closing = True
         for trial_id in list(self._jobs):
             await self.cancel_trial_job(trial_id)
+        for machine in self._machines.values():
+            self._find_strays(machine)
         await self._until(lambda: not self._jobs and not self._fetching(), self._settings.grace + _GOODBYE)
         for job in list(self._jobs.values()):
             where = "nowhere" if job.machine is None else job.machine.name
             _logger.error("trial %s may still run: no answer from %s", job.id, where)
             self._finish(job, None, _now())
+        if self._tasks:  # runners of single trials that are on their way out
+            await asyncio.wait(self._tasks, timeout=self._settings.grace + _GOODBYE)
         await asyncio.gather(*(self._quit(link) for link in self._all_links() if link.is_started))
         await self._logs.settle()
         await self._let_go()
 
-    async def _quit(self, link: RunnerLink) -> None:
-        if not await link.quit(self._settings.grace + _GOODBYE if link.state is LinkState.READY else 1.0):
-            _logger.error("%s: cannot be reached to clean up; what is left there is in ~/.nni-remote", link.name)
+    async def _quit(self, link: RunnerLink) -> bool:
+        is_gone = await link.quit(self._settings.grace + _GOODBYE if link.state is LinkState.READY else 1.0)
+        if not is_gone:
+            _logger.error("%s: cannot be reached to clean up; what is left there: nnictl platform clean", link.name)
+        return is_gone
 
     async def _until(self, condition: Callable[[], bool], patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -210,8 +216,12 @@ class PoolTrainingService(TrainingService):
             task.cancel()
         for link in self._all_links():
             await link.close()
+            if link.is_started:
+                with contextlib.suppress(NniError, OSError):
+                    await link.environment.stop()
+        for site in self._sites:
             with contextlib.suppress(NniError, OSError):
-                await link.environment.stop()
+                await site.clear()
         await self.close()
 
     async def close(self) -> None:
@@ -409,23 +419,32 @@ class PoolTrainingService(TrainingService):
         for job in list(self._leaving.values()):
             if job.link is link:
                 self._leave(job)
-        asyncio.get_running_loop().call_later(_STRAYS, self._take_leave_of_strays, link)
+        machine = next((machine for machine in self._machines.values() if machine.base is link), None)
+        if machine is not None:
+            asyncio.get_running_loop().call_later(_STRAYS, self._find_strays, machine)
         self._wake.set()
         self._changed.set()
 
-    def _take_leave_of_strays(self, link: RunnerLink) -> None:
-        """Fetch the files of trials that ended under a former manager, which had no time for it."""
-        machine = next((machine for machine in self._machines.values() if machine.base is link), None)
-        if machine is None or link.hello is None or self._is_closing:
+    def _find_strays(self, machine: PooledMachine) -> None:
+        """Take leave of trials that ended under a former manager, which had no time for it: their files are fetched."""
+        hello = machine.base.hello
+        if not machine.is_ready or hello is None:
             return
-        known = self._jobs.keys() | self._leaving.keys() | self._ended.keys()
-        for trial_id in set(link.hello.trials) - known:
+        there = set(hello.trials) if machine.runs_in_base else self._placed_on(machine)
+        for trial_id in there - (self._jobs.keys() | self._leaving.keys() | self._ended.keys()):
             copy = LocalCopy(TrialFiles(self._settings.directory / "trials" / trial_id))
-            form = TrialForm(trial_id, 0, "")
-            detail = TrialJobDetail(trial_id, TrialStatus.UNKNOWN, 0, str(copy.files.directory), form)
-            stray = Job(detail, copy, machine=machine, link=link, is_committed=True, is_fetching=True)
+            detail = TrialJobDetail(
+                trial_id, TrialStatus.UNKNOWN, 0, str(copy.files.directory), TrialForm(trial_id, 0, "")
+            )
+            stray = Job(detail, copy, machine=machine, link=machine.link_for(trial_id))
+            stray.is_committed = stray.is_fetching = True
             self._leaving[trial_id] = stray
             self._leave(stray)
+
+    def _placed_on(self, machine: PooledMachine) -> set[str]:
+        """Return the trials of which nobody has taken leave, where each has a runner of its own."""
+        notes = (self._settings.directory / "trials").glob("*/.nni/place")
+        return {note.parent.parent.name for note in notes if note.read_text() == machine.name}
 
     def link_lost(self, link: RunnerLink) -> None:
         """Tell people; after long, give the machine's trials up."""
@@ -550,7 +569,7 @@ class PoolTrainingService(TrainingService):
             del self._leaving[job.id]
             own = job.machine.drop_link(job.id) if job.machine is not None else None
             if own is not None:
-                self._spawn(self._close_own(own))
+                self._spawn(self._close_own(own, job))
             if job.machine is not None and job.machine.is_lazy:
                 after = 0.0 if not job.machine.site.is_reused else job.machine.site.idle_after or 0.0
                 asyncio.get_running_loop().call_later(after, self._let_rest, job.machine, job.machine.idle_since)
@@ -565,8 +584,9 @@ class PoolTrainingService(TrainingService):
         await machine.rest(self._settings.grace + _GOODBYE)
         self._wake.set()
 
-    async def _close_own(self, link: RunnerLink) -> None:
-        await self._quit(link)
+    async def _close_own(self, link: RunnerLink, job: Job) -> None:
+        if await self._quit(link):
+            job.copy.forget_place()
         with contextlib.suppress(NniError, OSError):
             await link.environment.stop()
 

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import shlex
+import shutil
 import time
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class Cluster:
         self._asked_at = 0.0
         self._turn = asyncio.Lock()
         self._checked = False
+        self._is_cleared = False
 
     async def check(self) -> None:
         """Ask Slurm once whether it would take such a job; raises `UnusableError` with its answer if not."""
@@ -91,6 +93,19 @@ class Cluster:
         for job, (state, reason) in (await self._jobs(name)).items():
             return job, state, reason
         return None
+
+    async def clear(self) -> None:
+        """Cancel all jobs of the experiment, and remove their files."""
+        if self._is_cleared:
+            return
+        self._is_cleared = True
+        user = str(os.getuid())
+        _, text, _ = await run("squeue", "--noheader", f"--user={user}", "--format=%i|%j")
+        lines = [line.strip().split("|", 1) for line in text.splitlines()]
+        jobs = [line[0] for line in lines if len(line) == 2 and line[1].startswith(f"nni-{self.experiment_id}-")]
+        if jobs:
+            await run("scancel", *jobs)
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
 
     async def _jobs(self, name: str) -> dict[str, tuple[str, str]]:
         async with self._turn:
@@ -183,6 +198,10 @@ class SlurmSite(Site):
     async def check(self) -> None:
         """Have Slurm look at the options."""
         await self._cluster.check()
+
+    async def clear(self) -> None:
+        """Leave no job."""
+        await self._cluster.clear()
 
     def environment(self, label: str) -> Environment:
         """Return the job; there is one label only."""

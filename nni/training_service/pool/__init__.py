@@ -11,7 +11,8 @@ from nni.training_service.pool.environment import (
     UnusableError,
 )
 from nni.training_service.pool.process_site import ProcessSite
-from nni.training_service.pool.service import PoolSettings, PoolTrainingService
+from nni.training_service.pool.service import PoolTrainingService
+from nni.training_service.pool.settings import PoolSettings
 
 __all__ = [
     "Channel",

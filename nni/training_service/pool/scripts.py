@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nni.training_service.base import TrialForm
+from nni.training_service.pool.settings import PoolSettings
 from nni.trial_runner.runner import DOORBELL
 from nni.trial_runner.script import Launchers, TrialFiles
 from nni.trial_runner.trial import CODE, OUTPUT
-
-if TYPE_CHECKING:
-    from nni.training_service.pool.service import PoolSettings
 
 
 class Scripts:

@@ -7,10 +7,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from nni.common.errors import NniError
 from nni.store import TrialStatus
@@ -23,13 +20,15 @@ from nni.training_service.base import (
     TrialJobDetail,
     TrialJobMetric,
 )
-from nni.training_service.local.log_watch import LogLimit, LogWatch
+from nni.training_service.local.log_watch import LogWatch
 from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.pool.environment import Site
+from nni.training_service.pool.farewell import Farewell
 from nni.training_service.pool.job import Job, LocalCopy
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
 from nni.training_service.pool.scripts import Scripts
+from nni.training_service.pool.settings import PoolSettings
 from nni.trial_runner import protocol as p
 from nni.trial_runner.script import TrialFiles
 
@@ -39,38 +38,8 @@ _GPU_LOOK = 5.0  # seconds between looks at GPUs that others use, while a trial 
 _FIRST_CONTACT = 20.0  # seconds that the start of an experiment waits for a machine
 _OTHERS = 3.0  # seconds that it waits for the others
 _GOODBYE = 20.0  # seconds beyond the grace for machines to end trials and to remove what is there
-_SYNCED = 2.0  # seconds after which what was committed has been synced, too
 _STRAYS = 30.0  # seconds after which a trial there that nobody asked about is one that the experiment is done with
 _REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
-    """What the service needs of the experiment's configuration.
-
-    Parameters
-    ----------
-    platform
-        ``NNI_PLATFORM`` of the trials.
-    gpu_number
-        None leaves the GPUs visible to every trial, 0 hides them (PLT-081).
-    grace
-        Seconds a trial gets between SIGTERM and SIGKILL.
-    log_limit
-        How long the copies of trial.log and stderr here may become; None: as long as they want.
-    lost_after
-        Seconds without a connection after which a machine counts as lost, and its trials as failed.
-    """
-
-    experiment_id: str
-    directory: Path
-    command: str
-    code_directory: Path
-    platform: str
-    gpu_number: int | None = None
-    grace: float = 10.0
-    log_limit: LogLimit | None = None
-    lost_after: float = 1800.0
 
 
 class PoolTrainingService(TrainingService):
@@ -96,14 +65,14 @@ class PoolTrainingService(TrainingService):
         self._sites = list(sites)
         self._machines: dict[str, PooledMachine] = {}
         self._jobs: dict[str, Job] = {}
-        self._leaving: dict[str, Job] = {}
+        patience = settings.grace + _GOODBYE
+        self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed)
         self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
         self._logs = LogWatch(settings.log_limit, self._running)
         self._metric_listeners: list[MetricListener] = []
         self._status_listeners: list[StatusListener] = []
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
 
     # Listeners
@@ -179,22 +148,20 @@ class PoolTrainingService(TrainingService):
             await self.cancel_trial_job(trial_id)
         for machine in self._machines.values():
             self._find_strays(machine)
-        await self._until(lambda: not self._jobs and not self._fetching(), self._settings.grace + _GOODBYE)
+        patience = self._settings.grace + _GOODBYE
+        await self._until(lambda: not self._jobs and not self._farewell.is_fetching, patience)
         for job in list(self._jobs.values()):
             where = "nowhere" if job.machine is None else job.machine.name
             _logger.error("trial %s may still run: no answer from %s", job.id, where)
             self._finish(job, None, _now())
-        if self._tasks:  # runners of single trials that are on their way out
-            await asyncio.wait(self._tasks, timeout=self._settings.grace + _GOODBYE)
-        await asyncio.gather(*(self._quit(link) for link in self._all_links() if link.is_started))
+        await self._farewell.settle()
+        await asyncio.gather(*(self._farewell.quit(link) for link in self._all_links() if link.is_started))
         await self._logs.settle()
         await self._let_go()
 
-    async def _quit(self, link: RunnerLink) -> bool:
-        is_gone = await link.quit(self._settings.grace + _GOODBYE if link.state is LinkState.READY else 1.0)
-        if not is_gone:
-            _logger.error("%s: cannot be reached to clean up; what is left there: nnictl platform clean", link.name)
-        return is_gone
+    def _something_changed(self) -> None:
+        self._wake.set()
+        self._changed.set()
 
     async def _until(self, condition: Callable[[], bool], patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -205,15 +172,11 @@ class PoolTrainingService(TrainingService):
             except asyncio.TimeoutError:
                 return
 
-    def _fetching(self) -> bool:
-        return any(job.is_fetching for job in self._leaving.values())
-
     def _all_links(self) -> list[RunnerLink]:
         return [link for machine in self._machines.values() for link in machine.links]
 
     async def _let_go(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
+        self._farewell.close()
         for link in self._all_links():
             await link.close()
             if link.is_started:
@@ -226,13 +189,12 @@ class PoolTrainingService(TrainingService):
 
     async def close(self) -> None:
         """Leave all machines as they are: trials there run on."""
-        for task in list(self._tasks):
-            task.cancel()
+        self._farewell.close()
         await asyncio.gather(*(link.close() for link in self._all_links()))
         for machine in self._machines.values():
             with contextlib.suppress(NniError, OSError):
                 await machine.site.close()
-        for job in (*self._jobs.values(), *self._leaving.values()):
+        for job in self._jobs.values():
             job.copy.close()
 
     # Trials
@@ -276,12 +238,7 @@ class PoolTrainingService(TrainingService):
 
     def committed(self, trial_job_ids: set[str]) -> None:
         """Have the machines forget trials whose end is on the disk, also if the power is cut now."""
-        for trial_id in trial_job_ids & self._leaving.keys():
-            asyncio.get_running_loop().call_later(_SYNCED, self._committed, self._leaving[trial_id])
-
-    def _committed(self, job: Job) -> None:
-        job.is_committed = True
-        self._leave(job)
+        self._farewell.committed(trial_job_ids)
 
     def _end_waiting(self, job: Job) -> None:
         if job.link is None and job.id in self._jobs:
@@ -416,35 +373,14 @@ class PoolTrainingService(TrainingService):
                 if job.detail.status is TrialStatus.RUNNING:
                     self._wait(job, f"on {link.name}")
                 self._send_start(job)
-        for job in list(self._leaving.values()):
-            if job.link is link:
-                self._leave(job)
+        self._farewell.link_ready(link)
         machine = next((machine for machine in self._machines.values() if machine.base is link), None)
         if machine is not None:
             asyncio.get_running_loop().call_later(_STRAYS, self._find_strays, machine)
-        self._wake.set()
-        self._changed.set()
+        self._something_changed()
 
     def _find_strays(self, machine: PooledMachine) -> None:
-        """Take leave of trials that ended under a former manager, which had no time for it: their files are fetched."""
-        hello = machine.base.hello
-        if not machine.is_ready or hello is None:
-            return
-        there = set(hello.trials) if machine.runs_in_base else self._placed_on(machine)
-        for trial_id in there - (self._jobs.keys() | self._leaving.keys() | self._ended.keys()):
-            copy = LocalCopy(TrialFiles(self._settings.directory / "trials" / trial_id))
-            detail = TrialJobDetail(
-                trial_id, TrialStatus.UNKNOWN, 0, str(copy.files.directory), TrialForm(trial_id, 0, "")
-            )
-            stray = Job(detail, copy, machine=machine, link=machine.link_for(trial_id))
-            stray.is_committed = stray.is_fetching = True
-            self._leaving[trial_id] = stray
-            self._leave(stray)
-
-    def _placed_on(self, machine: PooledMachine) -> set[str]:
-        """Return the trials of which nobody has taken leave, where each has a runner of its own."""
-        notes = (self._settings.directory / "trials").glob("*/.nni/place")
-        return {note.parent.parent.name for note in notes if note.read_text() == machine.name}
+        self._farewell.find_strays(machine, {*self._jobs, *self._ended})
 
     def link_lost(self, link: RunnerLink) -> None:
         """Tell people; after long, give the machine's trials up."""
@@ -469,7 +405,7 @@ class PoolTrainingService(TrainingService):
                 machine.told(message)
             return
         trial_id = getattr(message, "trial", "")
-        job = self._jobs.get(trial_id) or self._leaving.get(trial_id)
+        job = self._jobs.get(trial_id) or self._farewell.jobs.get(trial_id)
         if job is None or job.link is not link:
             return
         try:
@@ -493,11 +429,7 @@ class PoolTrainingService(TrainingService):
         elif isinstance(message, p.File):
             job.copy.add_file(message)
         elif isinstance(message, p.Fetched):
-            for problem in message.problems:
-                _logger.warning("trial %s: not fetched: %s", job.id, problem)
-            job.is_fetching = False
-            self._leave(job)
-            self._changed.set()
+            self._farewell.fetched(job, message.problems)
 
     def _deliver(self, job: Job, metrics: p.Metrics) -> None:
         place = metrics.place
@@ -551,49 +483,10 @@ class PoolTrainingService(TrainingService):
             self._ended.popitem(last=False)
         if job.machine is not None:
             job.machine.release(job.id)
-            self._leaving[job.id] = job
+            self._farewell.jobs[job.id] = job
         self._tell(job)
-        self._leave(job)
-        self._wake.set()
-        self._changed.set()
-
-    def _leave(self, job: Job) -> None:
-        """Take the steps that are left after a trial's end: fetch its files, and when all is safe have it forgotten."""
-        if job.link is None:
-            return
-        if job.is_fetching:
-            job.link.send(p.Fetch(job.id))
-        elif job.is_committed and job.link.state is LinkState.READY and job.id in self._leaving:
-            job.link.send(p.Stop(job.id))  # of one that was given up
-            job.link.send(p.Forget(job.id))
-            del self._leaving[job.id]
-            own = job.machine.drop_link(job.id) if job.machine is not None else None
-            if own is not None:
-                self._spawn(self._close_own(own, job))
-            if job.machine is not None and job.machine.is_lazy:
-                after = 0.0 if not job.machine.site.is_reused else job.machine.site.idle_after or 0.0
-                asyncio.get_running_loop().call_later(after, self._let_rest, job.machine, job.machine.idle_since)
-
-    def _let_rest(self, machine: PooledMachine, since: float) -> None:
-        """Give an environment back that nobody has needed since then."""
-        is_needed = machine.trials or any(job.machine is machine for job in self._leaving.values())
-        if not is_needed and machine.idle_since == since and not self._is_closing and machine.base.is_started:
-            self._spawn(self._rest(machine))
-
-    async def _rest(self, machine: PooledMachine) -> None:
-        await machine.rest(self._settings.grace + _GOODBYE)
-        self._wake.set()
-
-    async def _close_own(self, link: RunnerLink, job: Job) -> None:
-        if await self._quit(link):
-            job.copy.forget_place()
-        with contextlib.suppress(NniError, OSError):
-            await link.environment.stop()
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._farewell.step(job)
+        self._something_changed()
 
     def _running(self) -> list[TrialFiles]:
         return [job.copy.files for job in self._jobs.values() if job.link is not None]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nni.config._openpai import OpenpaiConfig
     from nni.config._remote import RemoteConfig, RemoteMachineConfig
     from nni.config._schema import json_schema
+    from nni.config._slurm import SlurmConfig
     from nni.config._start import check_available, load_search_space, validate
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "RemoteConfig",
     "RemoteMachineConfig",
     "SharedStorageConfig",
+    "SlurmConfig",
     "TrainingServiceConfig",
     "check_available",
     "current_yaml",
@@ -98,6 +100,7 @@ _LATER = {
     "OpenpaiConfig": "_openpai",
     "RemoteConfig": "_remote",
     "RemoteMachineConfig": "_remote",
+    "SlurmConfig": "_slurm",
     "check_available": "_start",
     "current_yaml": "_legacy_write",
     "json_schema": "_schema",

@@ -37,7 +37,17 @@ class RemoteConfig(TrainingServiceConfig):
     platform: Literal["remote"] = optional("Run trials on machines reached by SSH.", "remote")
     machine_list: list[RemoteMachineConfig] = required("The machines.", "[{host: 192.0.2.1, user: alice}]")
     reuse_mode: bool = optional("Whether one long-running job runs trial after trial on a machine.", default=True)
+    accept_new_host_keys: bool = optional(
+        "Whether the host key of a machine that is not in ~/.ssh/known_hosts yet is noted there instead of refused.",
+        default=False,
+    )
 
     def _faults(self) -> Iterator[Fault]:
         if self.machine_list is not None and not self.machine_list:
             yield Fault(("machineList",), "expected at least one machine, got an empty list")
+        seen: set[tuple[str | None, int, str | None]] = set()
+        for index, machine in enumerate(self.machine_list or []):
+            login = (machine.host, machine.port, machine.user)
+            if login in seen:
+                yield Fault(("machineList", index), "is in the list already: the same host, port and user")
+            seen.add(login)

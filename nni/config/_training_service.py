@@ -24,13 +24,14 @@ _CLASSES = {
     "frameworkcontroller": "FrameworkControllerConfig",
     "adl": "AdlConfig",
     "dlts": "DltsConfig",
+    "slurm": "SlurmConfig",
 }
 _ALIASES = {"pai": "openpai"}  # PLT-334
 
 HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml")
 """What a list of services may hold (PLT-108)."""
 
-AVAILABLE_PLATFORMS = ("local",)
+AVAILABLE_PLATFORMS = ("local", "remote", "slurm")
 """What this version can run on; the others are validated only."""
 
 

@@ -241,6 +241,7 @@ class Engine:
                 waiter.set_result(None)
         effects, self._effects = self._effects, []
         changed, self._changed = self._changed, set()
+        self.service.committed(changed)
         for effect in effects:
             self._carry_out(effect)
         self._on_change(changed)

@@ -29,12 +29,11 @@ from nni.runtime.protocol import CommandType
 from nni.server.experiment import RunningExperiment, complete
 from nni.server.host import LOOPBACK, Host, Ready
 from nni.server.lock import hold
+from nni.server.services import training_service
 from nni.server.viewer import Viewer
 from nni.store import Profile, Store
 from nni.store.registry import RegistryError
 from nni.training_service import TrainingService
-from nni.training_service.gpu import GpuRules, GpuSchedule, read_devices
-from nni.training_service.local import LocalSettings, LocalTrainingService, LogLimit
 
 _logger = logging.getLogger("nni.server")
 
@@ -125,6 +124,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._experiment.request_stop)
+        await engine.service.prepare()
         engine.start(engine.store.unfinished())
         # Meanwhile the dispatcher starts; importing the web framework takes as long as importing numpy there.
         await asyncio.to_thread(_import_web)
@@ -136,7 +136,13 @@ class Manager:
         level = self._options.log_level or config.effective_log_level
         logs.to_file(self._directory / "log" / "nnimanager.log", level)
         state = ExperimentState(profile, store.counts())
-        engine = Engine(state, store, self._service(profile, config), self._link(config, level), self._changed)
+        engine = Engine(
+            state,
+            store,
+            self._service(profile, config),
+            self._link(config, level),
+            self._changed,
+        )
         self._experiment = RunningExperiment(engine, self._directory)
         _tell(f"experiment {profile.id}: {self._options.action} (process {os.getpid()})")
         _tell(f"port {self._options.port} of {self._options.host}")
@@ -168,27 +174,13 @@ class Manager:
         return complete(config)
 
     def _service(self, profile: Profile, checked: ExperimentConfig) -> TrainingService:
-        config = profile.config
-        if is_function(config["trialCommand"]):
+        if is_function(profile.config["trialCommand"]):
             from nni.server.function import function_service  # noqa: PLC0415  (only where it is one)
 
             service = function_service(profile, self._directory)
             service.on_fault = self._service_failed
             return service
-        rules = gpu_rules(config)
-        if rules is not None and (problem := GpuSchedule(rules).impossible(read_devices())):
-            raise NniError(problem)
-        settings = LocalSettings(
-            profile.id,
-            self._directory,
-            config["trialCommand"],
-            Path(config["trialCodeDirectory"]),
-            config.get("trialGpuNumber"),
-            tuple(config["trainingService"].get("preload") or ()),
-            rules,
-            log_limit=_log_limit(checked),
-        )
-        return LocalTrainingService(settings)
+        return training_service(profile.id, self._directory, checked)
 
     def _service_failed(self, message: str) -> None:
         """Put the experiment in ERROR: no trial can run, this one as little as the next."""
@@ -232,31 +224,11 @@ class Manager:
             self._registry.update(self._options.experiment_id, status=status, end_time=end_time, start_time=start_time)
 
 
-def gpu_rules(config: dict[str, Any]) -> GpuRules | None:
-    """Return how a configuration wants GPUs to be given to trials; None where they are not scheduled (PLT-081)."""
-    number = config.get("trialGpuNumber")
-    if not number:
-        return None
-    service = config["trainingService"]
-    indices = service.get("gpuIndices")
-    return GpuRules(
-        number,
-        None if indices is None else tuple(indices),
-        service.get("maxTrialNumberPerGpu", 1),
-        bool(service.get("useActiveGpu")),
-    )
-
-
 def _tell(text: str) -> None:
     """Write a line for ``nnictl log stdout``: the few turns of an experiment's life; the log has the rest."""
     with contextlib.suppress(OSError):  # a full disk keeps nothing from going on
         sys.stdout.write(f"{time.strftime('[%Y-%m-%d %H:%M:%S]')} {text}\n")
         sys.stdout.flush()
-
-
-def _log_limit(config: ExperimentConfig) -> LogLimit | None:
-    size = config.effective_trial_log_limit
-    return None if size is None else LogLimit(size, f"trialLogLimit: {config.trial_log_limit or 'by default 1gb'}")
 
 
 def _import_web() -> None:

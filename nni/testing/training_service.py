@@ -105,7 +105,7 @@ class TrainingServiceConformance:
         """Return a new service for an experiment in `directory`; called again in a test for "the next manager"."""
         raise NotImplementedError
 
-    def forget(self, service: TrainingService) -> None:
+    async def forget(self, service: TrainingService) -> None:
         """Let go of a service the way the death of its manager does; override where that takes more than nothing."""
 
     def run(
@@ -146,8 +146,9 @@ class TrainingServiceConformance:
             seen = start()
             await seen.service.submit_trial_job(form("t0", "done"))
             await seen.until(lambda: seen.ended("t0"), "the trial")
-            told = [status for status in seen.history["t0"] if status is not TrialStatus.WAITING]  # with a reason
+            told = [status for status in seen.history["t0"] if status is not TrialStatus.WAITING]
             assert told == [TrialStatus.RUNNING, TrialStatus.SUCCEEDED]
+            assert seen.history["t0"].index(TrialStatus.RUNNING) == len(seen.history["t0"]) - 2
             await seen.close()
 
         self.run(tmp_path, scenario)
@@ -172,7 +173,7 @@ class TrainingServiceConformance:
             await seen.until(lambda: log.exists() and "hello from wait" in log.read_text(), "the log")
             assert not seen.ended("t0")
             await seen.until(lambda: seen.values("t0", "PERIODICAL") == [0, 1, 2], "metrics of a running trial")
-            (self.code / "go").touch()
+            self.let_go("t0")
             await seen.until(lambda: seen.ended("t0"), "the end")
             await seen.close()
 
@@ -197,8 +198,8 @@ class TrainingServiceConformance:
 
         async def scenario(start: Callable[[], Observer]) -> None:
             seen = start()
-            detail = await seen.service.submit_trial_job(form("t0", "x"))
-            note = Path(detail.working_directory) / "child"
+            await seen.service.submit_trial_job(form("t0", "x"))
+            note = self.output_directory("t0") / "child"
             await seen.until(lambda: note.exists() and bool(note.read_text().strip()), "the child")
             child = int(note.read_text())
             await seen.service.cancel_trial_job("t0")
@@ -229,10 +230,10 @@ class TrainingServiceConformance:
             await first.service.submit_trial_job(form("t0", "wait"))
             await first.until(lambda: len(first.values("t0", "PERIODICAL")) == 3, "three results")
             await first.abandon()
-            self.forget(first.service)
+            await self.forget(first.service)
             second = start()
             await second.service.adopt_trial_jobs([Adoption(form("t0", "wait"), first.offsets["t0"], 0, 1)])
-            (self.code / "go").touch()
+            self.let_go("t0")
             await second.until(lambda: second.ended("t0"), "the end")
             assert second.history["t0"][-1] is TrialStatus.SUCCEEDED
             assert second.values("t0", "PERIODICAL") == []
@@ -245,12 +246,12 @@ class TrainingServiceConformance:
     def test_a_trial_that_ended_while_no_manager_ran_is_reported_with_its_exit_code(self, tmp_path: Path) -> None:
         async def scenario(start: Callable[[], Observer]) -> None:
             first = start()
-            detail = await first.service.submit_trial_job(form("t0", "wait"))
+            await first.service.submit_trial_job(form("t0", "wait"))
             await first.until(lambda: len(first.values("t0", "PERIODICAL")) == 3, "three results")
             await first.abandon()
-            self.forget(first.service)
-            (self.code / "go").touch()
-            state = Path(detail.working_directory) / ".nni" / "state"
+            await self.forget(first.service)
+            self.let_go("t0")
+            state = self.trial_directory("t0") / ".nni" / "state"
             await first.until(state.exists, "the end of the trial")
             second = start()
             await second.service.adopt_trial_jobs([Adoption(form("t0", "wait"), 0, 0, 1)])
@@ -268,10 +269,10 @@ class TrainingServiceConformance:
             await first.service.submit_trial_job(form("t0", "wait"))
             await first.until(lambda: self.starts("t0") == 1, "the start")
             await first.abandon()
-            self.forget(first.service)
+            await self.forget(first.service)
             second = start()
             await second.service.submit_trial_job(form("t0", "wait"))  # its start had not been written down
-            (self.code / "go").touch()
+            self.let_go("t0")
             await second.until(lambda: second.ended("t0"), "the end")
             assert self.starts("t0") == 1
             assert second.history["t0"][-1] is TrialStatus.SUCCEEDED
@@ -309,9 +310,22 @@ class TrainingServiceConformance:
 
         self.run(tmp_path, scenario)
 
+    def trial_directory(self, trial_id: str) -> Path:
+        """Return the directory of a trial as the trial sees it; override where that is not the experiment's."""
+        return self.directory / "trials" / trial_id
+
+    def output_directory(self, trial_id: str) -> Path:
+        """Return where a trial writes its own files; override where that is not its directory."""
+        return self.trial_directory(trial_id)
+
+    def let_go(self, trial_id: str) -> None:
+        """Let a trial end that waits for a file in its code directory; override where it has a copy of its own."""
+        del trial_id
+        (self.code / "go").touch()
+
     def started(self, trial_id: str) -> str:
-        """Return what the trial script noted at each of its starts; override where trials write elsewhere."""
-        note = self.directory / "trials" / trial_id / "started"
+        """Return what the trial script noted at each of its starts."""
+        note = self.output_directory(trial_id) / "started"
         return note.read_text() if note.exists() else ""
 
     def starts(self, trial_id: str) -> int:

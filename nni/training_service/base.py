@@ -161,6 +161,20 @@ class TrainingService(ABC):
         del key
         return ""
 
+    async def prepare(self) -> None:
+        """Make sure that trials can run, before anything else is called.
+
+        Raises
+        ------
+        NniError
+            They cannot, and that will not change by itself; the text is for the user.
+        """
+        return
+
+    def committed(self, trial_job_ids: set[str]) -> None:
+        """Take note that what was told of these trials is on the disk: a service may let go of those that ended."""
+        del trial_job_ids
+
     @abstractmethod
     async def clean_up(self) -> None:
         """End every trial that still runs and free what the service holds; returns when nothing is left."""

@@ -255,8 +255,10 @@ def test_a_rule_between_keys_is_told_in_the_words_of_the_file(refused):
 
 
 def test_what_this_version_cannot_run_is_named_in_the_words_of_the_file(old):
-    config = old("trainingServicePlatform: remote\nmachineList: [{ip: a, username: b}]\n")
-    with pytest.raises(PlatformNotAvailableError, match=r"^trainingServicePlatform: the training service 'remote'"):
+    keys = "{subscriptionId: a, resourceGroup: b, workspaceName: c, computeTarget: d}"
+    trial = "trial: {command: x, codeDir: ., image: i}"
+    config = old(f"trainingServicePlatform: aml\namlConfig: {keys}\n{trial}\n")
+    with pytest.raises(PlatformNotAvailableError, match=r"^trainingServicePlatform: the training service 'aml'"):
         check_available(config)
 
 

@@ -30,8 +30,9 @@ machine = st.fixed_dictionaries(
 local = st.fixed_dictionaries(
     {"platform": st.just("local"), "useActiveGpu": st.booleans()}, optional={"maxTrialNumberPerGpu": count}
 )
+machines = st.lists(machine, min_size=1, max_size=3, unique_by=lambda login: (login["host"], login["user"]))
 remote = st.fixed_dictionaries(
-    {"platform": st.just("remote"), "machineList": st.lists(machine, min_size=1, max_size=3)},
+    {"platform": st.just("remote"), "machineList": machines},
     optional={"reuseMode": st.booleans()},
 )
 service = local | remote | st.tuples(local, remote).map(list)

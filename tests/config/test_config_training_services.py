@@ -35,6 +35,7 @@ trainingService:
   workspaceName: workspace
   computeTarget: target
 """
+AML_KEYS = ", subscriptionId: a, resourceGroup: b, workspaceName: c, computeTarget: d"
 DLC = """
 experimentWorkingDirectory: /home/admin/workspace/work
 trainingService:
@@ -131,7 +132,7 @@ def test_what_is_missing_in_a_section_is_named(faults, platform):
     assert all("required" in fault for fault in found if not fault.startswith("experimentWorkingDirectory"))
 
 
-@pytest.mark.parametrize("platform", ALL)
+@pytest.mark.parametrize("platform", [name for name in ALL if name != "remote"])
 def test_an_experiment_cannot_be_created_on_it_yet(loaded, platform):
     with pytest.raises(PlatformNotAvailableError) as caught:
         check_available(loaded(ALL[platform]))
@@ -143,11 +144,19 @@ def test_local_experiments_can_be_created(loaded):
     check_available(loaded(""))
 
 
+def test_remote_experiments_can_be_created(loaded):
+    check_available(loaded("trainingService: {platform: remote, machineList: [{host: a, user: b}]}"))
+
+
+def test_a_machine_cannot_be_in_the_list_twice(faults):
+    (found,) = faults("trainingService: {platform: remote, machineList: [{host: a, user: b}, {host: a, user: b}]}")
+    assert "machineList[1]" in found
+    assert "already" in found
+
+
 def test_a_hybrid_experiment_needs_all_of_its_platforms(loaded):
-    service = "[{platform: local}, {platform: remote, machineList: [{host: a, user: b}]}]"
-    with pytest.raises(
-        PlatformNotAvailableError, match=r"trainingService\[1\].platform: the training service 'remote'"
-    ):
+    service = f"[{{platform: local}}, {{platform: aml{AML_KEYS}}}]"
+    with pytest.raises(PlatformNotAvailableError, match=r"trainingService\[1\].platform: the training service 'aml'"):
         check_available(loaded(f"trainingService: {service}"))
 
 

@@ -107,9 +107,9 @@ def test_a_running_experiment_cannot_be_viewed(finished, free_port):
         resumed.stop()
 
 
-def test_a_remote_platform_is_said_to_be_missing_before_anything_else():
+def test_a_platform_that_is_missing_is_said_to_be_so_before_anything_else():
     with pytest.raises(NniError, match=r"^trainingService.platform: .* is not available"):
-        Experiment("remote").start()
+        Experiment("aml").start()
 
 
 def test_an_experiment_that_was_moved_is_resumed_where_it_is(finished, home, free_port):

@@ -39,13 +39,13 @@ def test_on_this_machine_there_is_nothing_to_clean_and_it_says_where_it_looked(c
 @pytest.mark.parametrize("command", [["platform", "clean"], ["create"]])
 @pytest.mark.parametrize(
     "service",
-    ["trainingService: {platform: remote}", "trainingService: [{platform: local}, {platform: remote}]"],
+    ["trainingService: {platform: aml}", "trainingService: [{platform: local}, {platform: aml}]"],
     ids=["one", "hybrid"],
 )
 def test_a_platform_that_is_not_available_is_said_so_before_anything_else(config, capsys, command, service):
     assert run([*command, "--config", config(LOCAL.replace("trainingService: {platform: local}", service))]) == 1
     first, *_ = capsys.readouterr().err.splitlines()
-    assert "'remote' is not available in this version" in first
+    assert "'aml' is not available in this version" in first
 
 
 def test_a_platform_that_there_is_nowhere_is_a_mistake_in_the_file(config, capsys):

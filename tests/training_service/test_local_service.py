@@ -10,15 +10,15 @@ import pytest
 from nni.testing.training_service import TrainingServiceConformance
 from nni.training_service import TrainingService
 from nni.training_service.local import LocalSettings, LocalTrainingService
-from nni.training_service.local.script import Launchers, TrialFiles
-from nni.training_service.local.spool_reader import SpoolReader
+from nni.trial_runner.script import Launchers, TrialFiles
+from nni.trial_runner.spool_reader import SpoolReader
 
 
 class TestLocalService(TrainingServiceConformance):
     def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
         return LocalTrainingService(LocalSettings("ABCDEFGH", directory, command, code_directory, grace=1.0))
 
-    def forget(self, service: TrainingService) -> None:
+    async def forget(self, service: TrainingService) -> None:
         assert isinstance(service, LocalTrainingService)
         service.close()
 

@@ -54,7 +54,7 @@ class TestWarmService(TrainingServiceConformance):
     def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
         return service(directory, code_directory, command)
 
-    def forget(self, service: TrainingService) -> None:
+    async def forget(self, service: TrainingService) -> None:
         assert isinstance(service, LocalTrainingService)
         service.close()
 

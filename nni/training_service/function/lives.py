@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nni.common.errors import NniError
-from nni.training_service.local.script import TrialFiles
 from nni.trial.function_files import Claims, living_worker, start_mark
+from nni.trial_runner.script import TrialFiles
 
 _SEQUENCE = re.compile(rb'"type":"START","sequence_id":(\d+)')
 _PATIENCE = 10.0  # seconds for a worker that is in the middle of a claim, which takes microseconds

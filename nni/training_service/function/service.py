@@ -25,8 +25,8 @@ from nni.training_service.base import (
 )
 from nni.training_service.function.lives import Lives, Start, WorkerFiles, last_words
 from nni.training_service.function.worker import Launch, Phase, Worker
-from nni.training_service.local.doorbell import Doorbell
 from nni.trial.function_files import split
+from nni.trial_runner.doorbell import Doorbell
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from nni.training_service.local.process import TrialProcess
-from nni.training_service.local.spool_reader import SpoolReader
 from nni.trial.function_files import ask_to_stop
+from nni.trial_runner.spool_reader import SpoolReader
 
 if TYPE_CHECKING:
     from nni.training_service.base import TrialForm

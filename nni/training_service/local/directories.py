@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from nni.training_service.local.process import is_launcher
-from nni.training_service.local.script import Launchers, TrialFiles
+from nni.trial_runner.script import Launchers, TrialFiles
 
 if TYPE_CHECKING:
     from pathlib import Path

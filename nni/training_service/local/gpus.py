@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from nni.training_service.gpu import GpuRules, GpuSchedule, Reader, read_devices
-from nni.training_service.local.script import TrialFiles
+from nni.trial_runner.script import TrialFiles
 
 
 class LocalGpus:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nni.common.log_limit import CannotCutError, cut, finish, is_over
-from nni.training_service.local.script import TrialFiles
+from nni.trial_runner.script import TrialFiles
 
 _logger = logging.getLogger(__name__)
 _FASTEST, _SLOWEST = 0.05, 1.0  # seconds between two looks

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from nni.training_service.local.script import TrialFiles
+    from nni.trial_runner.script import TrialFiles
 
 _POLL = 0.05  # seconds between looks at a group that was told to end, and at processes without a pidfd
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nni.training_service.local.script import TrialFiles
+from nni.trial_runner.script import TrialFiles
 
 _logger = logging.getLogger(__name__)
 _PATIENCE = 2.0  # seconds between closing a server's channel and killing it

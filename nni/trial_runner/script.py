@@ -29,7 +29,7 @@ _SIGNALS = "trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM"
 _MAY_REPLACE_SHELL = re.compile(r"(?:^|[\s;&|({])(?:exec|source|\.)\s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrialFiles:
     """Paths of one trial."""
 

@@ -1,0 +1,510 @@
+"""One training service for all platforms with a trial runner: it owns environments and places trials on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from nni.common.errors import NniError
+from nni.store import TrialStatus
+from nni.training_service.base import (
+    Adoption,
+    MetricListener,
+    StatusListener,
+    TrainingService,
+    TrialForm,
+    TrialJobDetail,
+    TrialJobMetric,
+)
+from nni.training_service.local.log_watch import LogWatch
+from nni.training_service.pool.code_image import CodeImage
+from nni.training_service.pool.environment import Site
+from nni.training_service.pool.farewell import Farewell
+from nni.training_service.pool.job import Job, LocalCopy
+from nni.training_service.pool.link import LinkState, RunnerLink
+from nni.training_service.pool.machine import PooledMachine
+from nni.training_service.pool.scripts import Scripts
+from nni.training_service.pool.settings import PoolSettings
+from nni.trial_runner import protocol as p
+from nni.trial_runner.script import TrialFiles
+
+_logger = logging.getLogger(__name__)
+_RETRY = 2.0  # seconds between attempts to start a trial that finds no space
+_GPU_LOOK = 5.0  # seconds between looks at GPUs that others use, while a trial waits for one
+_FIRST_CONTACT = 20.0  # seconds that the start of an experiment waits for a machine
+_OTHERS = 3.0  # seconds that it waits for the others
+_GOODBYE = 20.0  # seconds beyond the grace for machines to end trials and to remove what is there
+_STRAYS = 30.0  # seconds after which a trial there that nobody asked about is one that the experiment is done with
+_REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
+
+
+class PoolTrainingService(TrainingService):
+    """Places trials on the machines of a list, the least busy first, of these the most recently idle (PLT-255, 269).
+
+    Parameters
+    ----------
+    settings
+        See there.
+    sites
+        The machines.
+
+    Raises
+    ------
+    CodeFilesError
+        The code directory cannot be sent.
+    """
+
+    def __init__(self, settings: PoolSettings, sites: Iterable[Site]) -> None:
+        self._settings = settings
+        self._code = CodeImage(settings.code_directory)
+        self._scripts = Scripts(settings)
+        self._sites = list(sites)
+        self._machines: dict[str, PooledMachine] = {}
+        self._jobs: dict[str, Job] = {}
+        patience = settings.grace + _GOODBYE
+        self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed)
+        self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
+        self._logs = LogWatch(settings.log_limit, self._running)
+        self._metric_listeners: list[MetricListener] = []
+        self._status_listeners: list[StatusListener] = []
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._is_closing = False
+
+    # Listeners
+
+    def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
+        """Have `listener` called with what trials report."""
+        self._metric_listeners.append(listener)
+
+    def remove_trial_job_metric_listener(self, listener: MetricListener) -> None:
+        """Undo :meth:`add_trial_job_metric_listener`."""
+        self._metric_listeners.remove(listener)
+
+    def add_trial_job_status_listener(self, listener: StatusListener) -> None:
+        """Have `listener` called whenever a trial's status changes."""
+        self._status_listeners.append(listener)
+
+    # Life of the service
+
+    async def prepare(self) -> None:
+        """
+        Connect to the machines; returns when there is one, or when it takes long.
+
+        Raises
+        ------
+        NniError
+            No machine can be used, and that will not change by itself.
+        """
+        for site in self._sites:
+            await site.check()
+        self._connect()
+        await self._until(self._is_contact_made, _FIRST_CONTACT)
+        if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
+            await self._let_go()
+            raise NniError(self._problems())
+        # A moment more, so that the first trials are spread over all machines that answer.
+        await self._until(lambda: all(map(_has_answered, self._machines.values())), _OTHERS)
+        if not self._is_contact_made():
+            _logger.warning("no machine answers yet; going on to try: %s", self._problems())
+
+    def _is_contact_made(self) -> bool:
+        machines = self._machines.values()
+        return any(machine.is_ready or machine.is_lazy for machine in machines) or all(
+            machine.base.state is LinkState.UNUSABLE for machine in machines
+        )
+
+    async def run(self) -> None:
+        """Connect, and place trials when there is something to place; asleep otherwise."""
+        self._connect()
+        watch = asyncio.get_running_loop().create_task(self._logs.run())
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._place_all()
+        finally:
+            watch.cancel()
+
+    def _connect(self) -> None:
+        for site in self._sites:
+            if site.name not in self._machines:
+                machine = self._machines[site.name] = PooledMachine(site, self._make_link)
+                if not machine.is_lazy:
+                    machine.base.start()
+
+    def _make_link(self, site: Site, label: str) -> RunnerLink:
+        greeting = p.Greeting(p.VERSION, self._settings.experiment_id, self._settings.grace)
+        return RunnerLink(site.environment(label), greeting, self._code, self)
+
+    async def clean_up(self) -> None:
+        """End every trial, have every machine remove what is there, and let go of them."""
+        self._is_closing = True
+        for trial_id in list(self._jobs):
+            await self.cancel_trial_job(trial_id)
+        for machine in self._machines.values():
+            self._find_strays(machine)
+        patience = self._settings.grace + _GOODBYE
+        await self._until(lambda: not self._jobs and not self._farewell.is_fetching, patience)
+        for job in list(self._jobs.values()):
+            where = "nowhere" if job.machine is None else job.machine.name
+            _logger.error("trial %s may still run: no answer from %s", job.id, where)
+            self._finish(job, None, _now())
+        await self._farewell.settle()
+        await asyncio.gather(*(self._farewell.quit(link) for link in self._all_links() if link.is_started))
+        await self._logs.settle()
+        await self._let_go()
+
+    def _something_changed(self) -> None:
+        self._wake.set()
+        self._changed.set()
+
+    async def _until(self, condition: Callable[[], bool], patience: float) -> None:
+        deadline = time.monotonic() + patience
+        while not condition():
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - time.monotonic()))
+            except asyncio.TimeoutError:
+                return
+
+    def _all_links(self) -> list[RunnerLink]:
+        return [link for machine in self._machines.values() for link in machine.links]
+
+    async def _let_go(self) -> None:
+        self._farewell.close()
+        for link in self._all_links():
+            await link.close()
+            if link.is_started:
+                with contextlib.suppress(NniError, OSError):
+                    await link.environment.stop()
+        for site in self._sites:
+            with contextlib.suppress(NniError, OSError):
+                await site.clear()
+        await self.close()
+
+    async def close(self) -> None:
+        """Leave all machines as they are: trials there run on."""
+        self._farewell.close()
+        await asyncio.gather(*(link.close() for link in self._all_links()))
+        for machine in self._machines.values():
+            with contextlib.suppress(NniError, OSError):
+                await machine.site.close()
+        for job in self._jobs.values():
+            job.copy.close()
+
+    # Trials
+
+    async def list_trial_jobs(self) -> list[TrialJobDetail]:
+        """Return every trial that was submitted or adopted and has not been forgotten since its end."""
+        return [*self._ended.values(), *(job.detail for job in self._jobs.values())]
+
+    async def get_trial_job(self, trial_job_id: str) -> TrialJobDetail:
+        """Return one trial; raises ``KeyError`` for an id that the service does not know."""
+        if trial_job_id in self._jobs:
+            return self._jobs[trial_job_id].detail
+        return self._ended[trial_job_id]
+
+    async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
+        """Queue a trial; one that was placed before a crash is looked for where it was placed."""
+        return self._add(Adoption(form, 0, _now(), None)).detail
+
+    async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
+        """Look for trials where they were placed, and queue those that never were."""
+        for adoption in jobs:
+            self._add(adoption)
+
+    async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
+        """Refuse: one trial takes one configuration."""
+        raise NotImplementedError(
+            f"trial {trial_job_id} cannot take the parameters of {form.id}: no multi-phase trials"
+        )
+
+    async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
+        """Have a trial's process group ended; one that waits for a place never gets it."""
+        job = self._jobs.get(trial_job_id)
+        if job is None:
+            return
+        job.canceled = TrialStatus.EARLY_STOPPED if is_early_stopped else TrialStatus.USER_CANCELED
+        job.detail.is_early_stopped = is_early_stopped
+        if job.link is not None:
+            job.link.send(p.Stop(job.id))
+        else:
+            asyncio.get_running_loop().call_soon(self._end_waiting, job)
+
+    def committed(self, trial_job_ids: set[str]) -> None:
+        """Have the machines forget trials whose end is on the disk, also if the power is cut now."""
+        self._farewell.committed(trial_job_ids)
+
+    def _end_waiting(self, job: Job) -> None:
+        if job.link is None and job.id in self._jobs:
+            self._finish(job, None, _now())
+
+    def _add(self, adoption: Adoption) -> Job:
+        form = adoption.form
+        copy = LocalCopy(TrialFiles(self._settings.directory / "trials" / form.id))
+        copy.create(form)
+        directory = str(copy.files.directory)
+        detail = TrialJobDetail(
+            form.id, TrialStatus.WAITING, adoption.submit_time, directory, form, start_time=adoption.start_time
+        )
+        job = self._jobs[form.id] = Job(detail, copy, adoption.offset, is_new=adoption.start_time is None)
+        self._wake.set()
+        return job
+
+    # Placing
+
+    async def _place_all(self) -> None:
+        """Give every waiting trial a machine, in the order in which they came, as far as there is room."""
+        for job in [job for job in self._jobs.values() if job.link is None]:
+            if self._is_closing or job.canceled is not None or job.id not in self._jobs:
+                continue
+            try:
+                why = self._return_to_place(job) or await self._place(job)
+            except OSError as error:
+                why = f"cannot be started: {error.strerror or error}"
+                self._wake_after(_RETRY)
+            if why and job.link is None:
+                self._wait(job, why)
+        self._wake_machines()
+
+    def _wake_machines(self) -> None:
+        """Have as many environments come as there are trials that wait for one, of those that are had when needed."""
+        waiting = sum(job.link is None for job in self._jobs.values())
+        machines = self._machines.values()
+        coming = sum(machine.is_lazy and machine.base.is_started and not machine.is_ready for machine in machines)
+        for machine in [machine for machine in machines if machine.is_lazy and machine.is_asleep][: waiting - coming]:
+            if waiting > coming:
+                machine.base.start()
+
+    def _return_to_place(self, job: Job) -> str | None:
+        """Bind a trial to the machine where it was placed by a former manager; returns why not, None if it has none."""
+        place = job.copy.place
+        if place is None:
+            return None
+        machine = self._machines.get(place)
+        if machine is None or machine.base.state in {LinkState.UNUSABLE, LinkState.CLOSED}:
+            why = "which is not in the configuration any more" if machine is None else machine.base.problem
+            job.canceled = job.canceled or TrialStatus.FAILED
+            job.detail.message = f"it was placed on {place}: {why}"
+            self._finish(job, None, _now())
+            return "gone"
+        gpus = job.copy.files.gpus
+        machine.adopt(job.id, gpus.read_text() if gpus.exists() else "")
+        self._bind(job, machine)
+        return "placed"
+
+    async def _place(self, job: Job) -> str:
+        """Place a trial; returns why it has to wait, nothing if it has not."""
+        ready = [machine for machine in self._machines.values() if machine.is_ready]
+        if not ready:
+            return f"no machine is connected: {self._problems()}" if self._problems() else "waits for a machine"
+        ready = [machine for machine in ready if not machine.is_full]
+        if not ready:
+            return f"all machines that are there are busy{'; ' if self._problems() else ''}{self._problems()}"
+        reasons = []
+        for machine in sorted(ready, key=lambda machine: (len(machine.trials), -machine.idle_since)):
+            gpus, reason = await machine.place(job.id)
+            if job.canceled is not None or job.link is not None:
+                machine.release(job.id)
+                return ""
+            if gpus is not None:
+                if machine.site.gpus is not None:
+                    job.copy.files.gpus.write_text(",".join(map(str, gpus)))
+                job.copy.place = machine.name
+                machine.trials.add(job.id)
+                self._bind(job, machine)
+                return ""
+            reasons.append(reason)
+        self._wake_after(_GPU_LOOK)
+        return "; ".join(reasons)
+
+    def _bind(self, job: Job, machine: PooledMachine) -> None:
+        job.machine = machine
+        job.link = machine.link_for(job.id)
+        self._send_start(job)
+
+    def _wait(self, job: Job, why: str) -> None:
+        if job.detail.message != why:
+            job.detail.message = why
+            self._tell(job)
+
+    def _wake_after(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._wake.set)
+
+    def _problems(self) -> str:
+        absent = [machine for machine in self._machines.values() if machine.base.is_started and not machine.is_ready]
+        return "; ".join(machine.base.problem for machine in absent)
+
+    def _send_start(self, job: Job) -> None:
+        link = job.link
+        if link is None or link.hello is None or link.state is not LinkState.READY or job.id not in self._jobs:
+            return
+        files = job.copy.files
+        gpus = files.gpus.read_text() if files.gpus.exists() else None
+        script = self._scripts.render(job.detail.form, link.hello.root, gpus)
+        with contextlib.suppress(OSError):  # for people to read; the runner has its own
+            files.script.write_text(script, errors="surrogateescape")
+        link.send(
+            p.Start(
+                job.id,
+                script,
+                job.detail.form.parameters,
+                self._code.code.digest,
+                job.is_new,
+                job.offset,
+                job.copy.size("trial.log"),
+                job.copy.size("stderr"),
+            )
+        )
+        if job.canceled is not None:
+            link.send(p.Stop(job.id))
+
+    # What machines tell
+
+    def link_ready(self, link: RunnerLink) -> None:
+        """Say again what a machine has to know: which trials are its own, and up to where they are known."""
+        for job in self._jobs.values():
+            if job.link is link:
+                if job.detail.status is TrialStatus.RUNNING:
+                    self._wait(job, f"on {link.name}")
+                self._send_start(job)
+        self._farewell.link_ready(link)
+        machine = next((machine for machine in self._machines.values() if machine.base is link), None)
+        if machine is not None:
+            asyncio.get_running_loop().call_later(_STRAYS, self._find_strays, machine)
+        self._something_changed()
+
+    def _find_strays(self, machine: PooledMachine) -> None:
+        self._farewell.find_strays(machine, {*self._jobs, *self._ended})
+
+    def link_lost(self, link: RunnerLink) -> None:
+        """Tell people; after long, give the machine's trials up."""
+        self._changed.set()
+        self._wake.set()
+        mine = [job for job in self._jobs.values() if job.link is link]
+        since = link.lost_since or time.monotonic()
+        is_given_up = link.state is LinkState.UNUSABLE or time.monotonic() - since > self._settings.lost_after
+        for job in mine:
+            if is_given_up:
+                job.canceled = job.canceled or TrialStatus.FAILED
+                job.detail.message = f"its machine is lost: {link.problem}"
+                self._finish(job, None, _now())
+            else:
+                self._wait(job, f"no connection: {link.problem}")
+
+    def link_said(self, link: RunnerLink, message: p.Message) -> None:
+        """Take what a machine tells of its trials."""
+        if isinstance(message, p.Machine):
+            machine = next((m for m in self._machines.values() if m.base is link), None)
+            if machine is not None:
+                machine.told(message)
+            return
+        trial_id = getattr(message, "trial", "")
+        job = self._jobs.get(trial_id) or self._farewell.jobs.get(trial_id)
+        if job is None or job.link is not link:
+            return
+        try:
+            self._job_said(job, message)
+        except OSError as error:  # of this machine's disk; what could not be written is sent again
+            _logger.warning("trial %s: %s; trying again", job.id, error)
+            asyncio.get_running_loop().call_later(_RETRY, link.reset)
+
+    def _job_said(self, job: Job, message: p.Message) -> None:
+        if isinstance(message, p.Metrics):
+            self._deliver(job, message)
+        elif isinstance(message, p.Text):
+            job.copy.add_text(message)
+        elif isinstance(message, p.Running):
+            self._runs(job, message)
+        elif isinstance(message, p.Ended) and job.id in self._jobs:
+            self._runs(job, p.Running(job.id, message.end))
+            self._end(job, message)
+        elif isinstance(message, p.Refused):
+            self._refused(job, message)
+        elif isinstance(message, p.File):
+            job.copy.add_file(message)
+        elif isinstance(message, p.Fetched):
+            self._farewell.fetched(job, message.problems)
+
+    def _deliver(self, job: Job, metrics: p.Metrics) -> None:
+        place = metrics.place
+        lines = []
+        for line in metrics.payload.split(b"\n"):
+            lines.append((place, line))
+            place += len(line) + 1
+        job.offset = metrics.end
+        for listener in self._metric_listeners:
+            listener(TrialJobMetric(job.id, lines, metrics.end))
+
+    def _runs(self, job: Job, message: p.Running) -> None:
+        assert job.link is not None
+        job.is_new = False
+        detail = job.detail
+        if detail.start_time is None:
+            detail.start_time = message.start + job.link.skew
+        detail.url = f"ssh://{job.link.name}{job.link.hello.root if job.link.hello else ''}/trials/{job.id}"
+        detail.tags = [job.link.name]
+        if detail.status is not TrialStatus.RUNNING:
+            detail.message = f"on {job.link.name}"
+            detail.status = TrialStatus.RUNNING
+            self._tell(job)
+
+    def _refused(self, job: Job, message: p.Refused) -> None:
+        assert job.link is not None
+        self._wait(job, f"{job.link.name}: cannot be started: {message.message}; trying again")
+        asyncio.get_running_loop().call_later(_RETRY, self._send_start, job)
+
+    def _end(self, job: Job, ended: p.Ended) -> None:
+        assert job.link is not None
+        job.is_fetching = ended.outputs > 0
+        for path in (job.copy.files.log, job.copy.files.stderr):  # there also if nothing was written to them
+            path.touch()
+        if ended.code is None and job.canceled is None:
+            job.canceled = TrialStatus.SYS_CANCELED
+            job.detail.message = f"vanished on {job.link.name} (the machine restarted, or the process was killed)"
+        elif ended.code and job.canceled is None:
+            job.detail.message = _failure(ended.code, ended.complaint, job.link.name)
+        self._finish(job, ended.code, ended.end + job.link.skew)
+
+    def _finish(self, job: Job, code: int | None, end: int) -> None:
+        detail = job.detail
+        detail.exit_code, detail.end_time = code, end
+        detail.status = job.canceled or (TrialStatus.SUCCEEDED if code == 0 else TrialStatus.FAILED)
+        del self._jobs[job.id]
+        job.copy.close()
+        self._logs.ended(job.copy.files)
+        self._ended[job.id] = detail
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
+        if job.machine is not None:
+            job.machine.release(job.id)
+            self._farewell.jobs[job.id] = job
+        self._tell(job)
+        self._farewell.step(job)
+        self._something_changed()
+
+    def _running(self) -> list[TrialFiles]:
+        return [job.copy.files for job in self._jobs.values() if job.link is not None]
+
+    def _tell(self, job: Job) -> None:
+        for listener in self._status_listeners:
+            listener(job.detail)
+
+
+def _has_answered(machine: PooledMachine) -> bool:
+    """Return whether a machine is ready, or has said at least once why not."""
+    return machine.is_ready or machine.is_lazy or machine.base.attempts > 0
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _failure(code: int, complaint: str, where: str) -> str:
+    how = f"ended by signal {code - 128} (exit code {code})" if code > 128 else f"exit code {code}"
+    return f"on {where}: {how}: {complaint}" if complaint else f"on {where}: {how}"

@@ -1,0 +1,243 @@
+"""The process that runs trials on this machine. It outlives its connections, and the manager."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import platform
+import shutil
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from nni.trial_runner import protocol as p
+from nni.trial_runner.code_store import CodeStore, cache_directory
+from nni.trial_runner.connection import Connection
+from nni.trial_runner.doorbell import Doorbell
+from nni.trial_runner.machine import look, nni_version
+from nni.trial_runner.trial import RunnerTrial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+SOCKET, LOCK, LOG, DOORBELL = "runner.sock", "runner.lock", "runner.log", ".doorbell"
+_LOG_LOOK = 0.5  # seconds between looks at the logs of running trials, while somebody wants to hear of them
+_SWEEP = 5.0  # seconds between looks at everything, for rings that got lost; only while trials run
+_FORGOTTEN = 3600.0  # seconds without a manager and without a running trial after which the process ends
+
+
+class Runner:
+    """Runs trials in a directory, and tells the manager of them when there is one.
+
+    Parameters
+    ----------
+    root
+        The runner's directory on this machine.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._store = CodeStore(cache_directory() / "code", root / "code")
+        self._trials: dict[str, RunnerTrial] = {}
+        self._grace = 10.0
+        self._connection: Connection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finished = asyncio.Event()
+        self._quitting = False
+        self._forgotten: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve until the manager says that the experiment is over."""
+        loop = asyncio.get_running_loop()
+        (self._root / "trials").mkdir(exist_ok=True)
+        for directory in sorted((self._root / "trials").iterdir()):
+            self._trial(directory.name).find()
+        doorbell = Doorbell(self._root / DOORBELL, self._rung)
+        doorbell.start()
+        # A path relative to the working directory: an absolute one may be too long for a socket.
+        server = await asyncio.start_unix_server(self._connected, SOCKET, limit=4 * p.PIECE)
+        loop.run_in_executor(None, self._store.trim)
+        self._expect_manager()
+        await self._finished.wait()
+        server.close()
+        doorbell.close()
+        if self._quitting:  # before the connection ends, which tells the manager that it is done
+            await loop.run_in_executor(None, _remove, self._root)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(reader, writer, self._handle)
+        try:
+            await connection.run()
+        except p.ProtocolError as error:
+            _say(f"the connection is of no use: {error}")
+        except OSError as error:
+            _say(f"the connection is lost: {error}")
+        finally:
+            if self._connection is connection:
+                self._connection = None
+                self._expect_manager()
+
+    def _expect_manager(self) -> None:
+        if self._forgotten is not None:
+            self._forgotten.cancel()
+        self._forgotten = asyncio.get_running_loop().call_later(_FORGOTTEN, self._end_if_forgotten)
+
+    def _end_if_forgotten(self) -> None:
+        """End, but leave the files: a manager that comes back starts another runner, which finds them."""
+        if self._connection is None and not any(trial.is_busy for trial in self._trials.values()):
+            self._finished.set()
+        else:
+            self._expect_manager()
+
+    # Messages of the manager
+
+    async def _handle(self, message: p.Message, connection: Connection) -> None:
+        if isinstance(message, p.Greeting):
+            self._greet(message, connection)
+        elif connection is not self._connection:
+            connection.close()  # another one took over
+        elif isinstance(message, p.Start):
+            self._start(message, connection)
+        elif isinstance(message, p.Stop):
+            self._trial(message.trial).stop()
+        elif isinstance(message, p.Forget):
+            self._forget(message.trial, connection)
+        elif isinstance(message, p.Fetch):
+            connection.fetch(self._trial(message.trial))
+        elif isinstance(message, (p.Code, p.Blob)):
+            await self._take_code(message, connection)
+        elif isinstance(message, p.Look):
+            self._spawn(self._look(connection))
+        elif isinstance(message, p.Quit):
+            self._spawn(self._quit())
+
+    def _greet(self, greeting: p.Greeting, connection: Connection) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = connection
+        self._grace = greeting.grace
+        _say(f"experiment {greeting.experiment}: the manager is connected")
+        python = platform.python_version()
+        now = time.time_ns() // 1_000_000
+        known = [trial.id for trial in self._trials.values() if trial.started is not None or trial.end is not None]
+        connection.send(
+            p.Hello(p.VERSION, str(self._root), socket.gethostname(), os.getpid(), python, nni_version(), now, known)
+        )
+        self._spawn(self._look(connection))
+
+    async def _take_code(self, message: p.Message, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            if isinstance(message, p.Blob):
+                await loop.run_in_executor(None, self._store.take, message)
+            elif isinstance(message, p.Code):
+                missing = await loop.run_in_executor(None, self._store.missing, message)
+                connection.send(p.Missing(message.digest, missing))
+        except OSError as error:
+            connection.send(p.Fault(f"the code directory cannot be stored: {error.strerror or error}"))
+
+    def _start(self, start: p.Start, connection: Connection) -> None:
+        trial = self._trial(start.trial)
+        connection.watch(trial, start)
+        self._spawn(trial.start(start, self._store))
+
+    def _forget(self, identifier: str, connection: Connection) -> None:
+        connection.forget(identifier)
+        trial = self._trials.get(identifier)
+        if trial is not None and trial.end is not None:
+            del self._trials[identifier]
+            asyncio.get_running_loop().run_in_executor(None, trial.remove)
+
+    async def _look(self, connection: Connection) -> None:
+        groups = {group for group in (trial.group for trial in self._trials.values()) if group is not None}
+        machine = await asyncio.get_running_loop().run_in_executor(None, look, self._root, groups)
+        connection.send(machine)
+
+    async def _quit(self) -> None:
+        self._quitting = True
+        for trial in self._trials.values():
+            if trial.end is None:
+                trial.stop()
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._quitting and not any(trial.is_busy for trial in self._trials.values()):
+            self._finished.set()
+
+    # Trials
+
+    def _trial(self, identifier: str) -> RunnerTrial:
+        if identifier not in self._trials:
+            if os.sep in identifier or identifier in {"", ".", ".."}:
+                raise p.ProtocolError(f"not the id of a trial: {identifier!r}")
+            directory = self._root / "trials" / identifier
+            self._trials[identifier] = RunnerTrial(directory, self._grace, self._changed)
+        return self._trials[identifier]
+
+    def _changed(self, trial: RunnerTrial) -> None:
+        if self._connection is not None:
+            self._connection.mark(trial.id)
+        if trial.end is None and (self._watch is None or self._watch.done()):
+            self._watch = asyncio.get_running_loop().create_task(self._watch_logs())
+        if self._quitting:
+            asyncio.get_running_loop().call_soon(self._end_if_done)
+
+    def _rung(self, identifiers: set[str]) -> None:
+        if self._connection is None:
+            return
+        if not identifiers:
+            self._connection.mark_all()
+        for identifier in identifiers:
+            self._connection.mark(identifier)
+
+    async def _watch_logs(self) -> None:
+        """Look at the logs as long as trials run; an idle runner looks at nothing."""
+        sweep = time.monotonic() + _SWEEP
+        while any(trial.is_busy for trial in self._trials.values()):
+            await asyncio.sleep(_LOG_LOOK)
+            if self._connection is not None:
+                self._connection.mark_grown()
+                if time.monotonic() > sweep:
+                    self._connection.mark_all()
+                    sweep = time.monotonic() + _SWEEP
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def serve(root: Path) -> int:
+    """Be the runner of a directory; at once over if there is one already."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chdir(root)
+    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0
+    with contextlib.suppress(FileNotFoundError):
+        Path(SOCKET).unlink()
+    os.umask(0o022)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asyncio.run(Runner(root).run())
+    return 0
+
+
+def _remove(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others of the same experiment may be here
+        root.parent.rmdir()
+        root.parent.parent.rmdir()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,145 @@
+"""The pool keeps the contract of a training service, with runners that are processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nni.store import TrialStatus
+from nni.testing.training_service import Observer, TrainingServiceConformance, form
+from nni.training_service import TrainingService
+from nni.training_service.gpu import GpuRules
+from nni.training_service.pool import PoolSettings, PoolTrainingService, ProcessSite
+
+EXPERIMENT = "ABCDEFGH"
+
+
+class PoolConformance(TrainingServiceConformance):
+    is_reused = True
+
+    def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
+        self.home = directory.parent / "home"
+        self.home.mkdir(exist_ok=True)
+        settings = PoolSettings(EXPERIMENT, directory, command, code_directory, "test", grace=1.0)
+        return PoolTrainingService(settings, [ProcessSite("far", self.home, EXPERIMENT, is_reused=self.is_reused)])
+
+    async def forget(self, service: TrainingService) -> None:
+        assert isinstance(service, PoolTrainingService)
+        await service.close()
+
+    def trial_directory(self, trial_id: str) -> Path:
+        label = "far" if self.is_reused else f"far-{trial_id}"
+        return self.home / ".nni-remote" / EXPERIMENT / label / "trials" / trial_id
+
+    def output_directory(self, trial_id: str) -> Path:
+        return self.trial_directory(trial_id) / "nnioutput"
+
+    def let_go(self, trial_id: str) -> None:
+        (self.trial_directory(trial_id) / "code" / "go").touch()
+
+
+@pytest.mark.slow
+class TestPoolWithReuse(PoolConformance):
+    pass
+
+
+@pytest.mark.slow
+class TestPoolWithoutReuse(PoolConformance):
+    is_reused = False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_reused", [True, False])
+async def test_files_that_a_killed_manager_had_not_fetched_are_fetched_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_reused: bool
+):
+    monkeypatch.setattr("nni.training_service.pool.service._STRAYS", 0.2)
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    command = 'echo model >"$NNI_OUTPUT_DIR/model.txt"'
+
+    def make() -> PoolTrainingService:
+        settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", grace=1.0)
+        return PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT, is_reused=is_reused)])
+
+    first = Observer(make())
+    await first.service.submit_trial_job(form("t0", "x"))
+    await first.until(lambda: first.ended("t0"), "the trial")
+    await first.abandon()
+    await first.service.close()  # type: ignore[attr-defined]
+    fetched = directory / "trials" / "t0" / "nnioutput" / "model.txt"
+    if fetched.exists():
+        fetched.unlink()
+    second = Observer(make())
+    there = home / ".nni-remote" / EXPERIMENT / ("far" if is_reused else "far-t0") / "trials" / "t0"
+    assert there.exists()
+    await second.until(lambda: fetched.exists() and not there.exists(), "the file, and the end of its trial there")
+    assert fetched.read_text() == "model\n"
+    assert second.history == {}
+    await second.close()
+    assert not (home / ".nni-remote").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_reused", [True, False])
+async def test_a_stop_right_after_a_killed_manager_leaves_nothing_there_and_no_file_behind(
+    tmp_path: Path, is_reused: bool
+):
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    command = 'echo model >"$NNI_OUTPUT_DIR/model.txt"'
+
+    def make() -> PoolTrainingService:
+        settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", grace=1.0)
+        return PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT, is_reused=is_reused)])
+
+    first = Observer(make())
+    await first.service.submit_trial_job(form("t0", "x"))
+    await first.until(lambda: first.ended("t0"), "the trial")
+    await first.abandon()
+    await first.service.close()  # type: ignore[attr-defined]
+    shutil.rmtree(directory / "trials" / "t0" / "nnioutput", ignore_errors=True)
+    second = make()
+    await second.prepare()
+    await second.clean_up()
+    assert (directory / "trials" / "t0" / "nnioutput" / "model.txt").read_text() == "model\n"
+    assert not (home / ".nni-remote").exists()
+
+
+@pytest.mark.slow
+async def test_gpus_are_given_one_by_one_and_a_trial_that_waits_says_for_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A program that says what nvidia-smi would stands in for two devices, of which somebody else uses one."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    stranger = "<processes><process_info><pid>1</pid></process_info></processes>"
+    listing = f"<log><gpu>{stranger}</gpu><gpu><processes></processes></gpu></log>"
+    (programs / "nvidia-smi").write_text(f"#!/bin/sh\necho '{listing}'\n")
+    (programs / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    command = 'echo "gpu $CUDA_VISIBLE_DEVICES"; while ! test -e "$NNI_CODE_DIR/go"; do sleep 0.05; done'
+    settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", gpu_number=1, grace=1.0)
+    site = ProcessSite("far", home, EXPERIMENT, gpus=GpuRules(1))
+    seen = Observer(PoolTrainingService(settings, [site]))
+    for number in range(2):
+        await seen.service.submit_trial_job(form(f"t{number}", "x", number))
+    busy = "far: no free GPU (GPU 0 is used by somebody else; GPU 1 runs 1 of 1)"
+    await seen.until(lambda: "t1" in seen.details and seen.details["t1"].message == busy, "the reason")
+    for name in ("t0", "t1"):
+        await seen.until(lambda name=name: TrialStatus.RUNNING in seen.history.get(name, []), f"the start of {name}")
+        (home / ".nni-remote" / EXPERIMENT / "far" / "trials" / name / "code" / "go").touch()
+        await seen.until(lambda name=name: seen.ended(name), name)
+        assert (directory / "trials" / name / "trial.log").read_text() == "gpu 1\n"
+    await seen.close()

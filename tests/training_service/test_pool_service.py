@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nni.store import TrialStatus
@@ -143,3 +145,21 @@ async def test_gpus_are_given_one_by_one_and_a_trial_that_waits_says_for_what(
         await seen.until(lambda name=name: seen.ended(name), name)
         assert (directory / "trials" / name / "trial.log").read_text() == "gpu 1\n"
     await seen.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.0, 0.1, 0.3])
+async def test_a_stop_while_machines_are_being_connected_leaves_nothing_there(tmp_path: Path, pause: float):
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    settings = PoolSettings(EXPERIMENT, directory, "true", tmp_path / "code", "test", grace=1.0)
+    seen = Observer(PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT)]))
+    await asyncio.sleep(pause)
+    await seen.close()
+    assert not (home / ".nni-remote").exists()
+    everybody = list(psutil.process_iter(["environ"]))
+    mine = [process for process in everybody if (process.info["environ"] or {}).get("HOME") == str(home)]
+    psutil.wait_procs(mine, timeout=20)
+    assert not any(process.is_running() for process in mine)

@@ -130,7 +130,8 @@ class Farewell:
 
     async def quit(self, link: RunnerLink) -> bool:
         """Have a runner end and remove everything; returns whether it did."""
-        is_gone = await link.quit(self._patience if link.state is LinkState.READY else 1.0)
+        is_coming = link.attempts == 0 and link.state is LinkState.CONNECTING
+        is_gone = await link.quit(self._patience if is_coming or link.state is LinkState.READY else 1.0)
         if not is_gone:
             _logger.error("%s: cannot be reached to clean up; what is left there: nnictl platform clean", link.name)
         return is_gone

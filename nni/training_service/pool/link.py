@@ -78,6 +78,7 @@ class RunnerLink:
         self._channel: Channel | None = None
         self._task: asyncio.Task[None] | None = None
         self._quitting = False
+        self._is_greeted = False
         self._told: set[str] = set()
 
     @property
@@ -113,8 +114,8 @@ class RunnerLink:
     async def quit(self, patience: float) -> bool:
         """Have the runner end and remove everything; returns whether it did within `patience` seconds."""
         self._quitting = True
-        if self.state is LinkState.READY:
-            self.send(p.Quit())
+        if self._channel is not None:  # also where the runner has not answered yet: it may be starting right now
+            self._channel.write(p.encode(p.Quit()))
         if self._task is None or self.state is LinkState.UNUSABLE:
             return self.hello is None
         done, _ = await asyncio.wait({self._task}, timeout=patience)
@@ -142,7 +143,7 @@ class RunnerLink:
                 return
             except (UnreachableError, p.ProtocolError, OSError, NniError) as error:
                 was_ready = self.state is LinkState.READY
-                if self._quitting and was_ready:
+                if self._quitting and self._is_greeted:
                     self.state = LinkState.CLOSED
                     return
                 self._lost(LinkState.CONNECTING, str(error) or type(error).__name__)
@@ -164,13 +165,14 @@ class RunnerLink:
 
     async def _live(self) -> None:
         """Be connected once; always ends with an error that says why it is over."""
+        self._is_greeted = False
         channel = await self.environment.connect()
         self._channel = channel
         decoder = p.Decoder()
         try:
             channel.write(self.environment.first_bytes())
             channel.write(p.encode(self._greeting))
-            channel.write(p.encode(self._code.code))
+            channel.write(p.encode(p.Quit() if self._quitting else self._code.code))
             rest = await self._skip_noise(channel)
             while True:
                 for message in decoder.feed(rest):
@@ -242,6 +244,7 @@ class RunnerLink:
                 f"{p.VERSION}: stop the experiment with the version of NNI that started it"
             )
         self.hello = hello
+        self._is_greeted = True
         self.skew = time.time_ns() // 1_000_000 - hello.now
         if hello.nni is None:
             self._warn(
@@ -260,8 +263,6 @@ class RunnerLink:
             self.state, self.problem, self.lost_since = LinkState.READY, "", None
             self._told = {text for text in self._told if "NNI" in text}
             _logger.info("%s: connected; %d bytes of the code directory were sent", self.name, self.sent_bytes)
-            if self._quitting:
-                self.send(p.Quit())
             self._listener.link_ready(self)
             return
         self.problem = "sending the code directory"

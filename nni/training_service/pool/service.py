@@ -131,7 +131,7 @@ class PoolTrainingService(TrainingService):
             watch.cancel()
 
     def _connect(self) -> None:
-        for site in self._sites:
+        for site in self._sites if not self._is_closing else ():
             if site.name not in self._machines:
                 machine = self._machines[site.name] = PooledMachine(site, self._make_link)
                 if not machine.is_lazy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nni.common.errors import NniError
-from nni.config._remote import RemoteConfig, RemoteMachineConfig
+from nni.config import RemoteConfig, RemoteMachineConfig
 from nni.training_service.gpu import GpuRules
 from nni.training_service.pool import PoolSettings, PoolTrainingService
 from nni.training_service.remote.login import Login

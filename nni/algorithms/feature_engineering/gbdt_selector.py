@@ -44,6 +44,9 @@ class GBDTSelector(BuiltinSelector):
         Most rounds of boosting.
     n_features : int, optional
         How many columns ``transform`` keeps. None: those that the model uses.
+    constant_columns : {'error', 'ignore'}, default 'error'
+        What to do about dense columns with one value only. 'error' names the first one; 'ignore' never selects them,
+        as it is with sparse tables anyway: for cross-validation, where a column may be constant in some folds.
     random_state : int, numpy.random.RandomState or None, default 0
         Seed of the split, and of LightGBM where ``lgb_params`` has none.
 
@@ -78,6 +81,7 @@ class GBDTSelector(BuiltinSelector):
         importance_type: str = "gain",
         num_boost_round: int = 100,
         n_features: int | None = None,
+        constant_columns: str = "error",
         random_state: Any = 0,
     ) -> None:
         self.lgb_params = lgb_params
@@ -86,6 +90,7 @@ class GBDTSelector(BuiltinSelector):
         self.importance_type = importance_type
         self.num_boost_round = num_boost_round
         self.n_features = n_features
+        self.constant_columns = constant_columns
         self.random_state = random_state
 
     def fit(  # type: ignore[override]  # documented with this signature
@@ -124,14 +129,16 @@ class GBDTSelector(BuiltinSelector):
         settings = {name: getattr(self, name) if value is None else value for name, value in given.items()}
         _check(settings, self.n_features)
         lightgbm = _checks.need("lightgbm", type(self).__name__)
-        X, y = self._read(X, y, numeric_y=False, dtype=[np.float64, np.float32])  # noqa: N806
-        if self.n_features is not None and self.n_features > X.shape[1]:
+        X, y, varies = self._read(X, y, numeric_y=False, dtype=[np.float64, np.float32])  # noqa: N806
+        if self.n_features is not None and self.n_features > (there := int(varies.sum())):
+            constant = "" if varies.all() else f" ({len(varies) - there} columns are constant)"
             raise FeatureSelectionError(
-                f"n_features: expected at most {X.shape[1]}, as many columns as X has, got {self.n_features}"
+                f"n_features: expected at most {there}, as many columns as X has{constant}, got {self.n_features}"
             )
         params, y, classes = _objective(dict(settings["lgb_params"] or {}), y)
         self.booster_ = self._train(lightgbm, params, X, y, classes, settings)
         self.importances_ = self.booster_.feature_importance(settings["importance_type"]).astype(np.float64)
+        self._ranking = np.lexsort((-self.importances_, ~varies)).tolist()  # constant columns behind unused ones
         self.selected_features_ = self._best(self._kept())
         return self
 
@@ -165,7 +172,7 @@ class GBDTSelector(BuiltinSelector):
         return used
 
     def _best(self, count: int) -> list[int]:
-        return [int(column) for column in np.argsort(-self.importances_, kind="stable")[:count]]
+        return list(self._ranking[:count])
 
     def _train(self, lightgbm: Any, params: dict[str, Any], X: Any, y: Any, classes: int, settings: Any) -> Any:  # noqa: N803
         random = check_random_state(self.random_state)

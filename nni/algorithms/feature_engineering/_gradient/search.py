@@ -237,7 +237,9 @@ class Search:
         share, gradient = moments.learnability(plain, y, row_weights, order)
         degrees = self._degrees(in_play, len(chosen))[1:]
         products = torch.zeros_like(gradient)
-        for degree, (_, one) in zip(degrees, moments.product_gradients(cut, y, row_weights, order, degrees), strict=True):
+        for degree, (_, one) in zip(
+            degrees, moments.product_gradients(cut, y, row_weights, order, degrees), strict=True
+        ):
             products += moments.evidence(one).mul_(PRODUCT_WEIGHT ** (degree - 1))
         return share, batch.quadratic(moments.evidence(gradient), products)
 

@@ -242,6 +242,32 @@ def test_every_start_leads_to_the_columns(init):
     assert sorted(found) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_a_start_from_the_f_test_takes_constant_columns(kind):
+    table, y = additive()
+    table[:, 9] = 0
+    selector = FeatureGradientSelector(n_features=4, init="sklearn", constant_columns="ignore")
+    assert sorted(selector.fit(kind(table), y).get_selected_features()) == [0, 1, 2, 3]
+
+
+def test_a_group_counts_as_long_as_one_of_its_columns_varies():
+    table, y = additive(columns=6)
+    table[:, 5] = 1
+    selector = FeatureGradientSelector(n_features=5, constant_columns="ignore")
+    assert len(selector.fit(table, y, groups=[0, 1, 2, 3, 4, 4]).get_selected_features()) == 6
+    table[:, 4] = 1
+    with pytest.raises(ValueError, match=r"^n_features: expected at most 4, as many groups as X has \(2 columns"):
+        selector.fit(table, y, groups=[0, 1, 2, 3, 4, 4])
+
+
+def test_dropped_columns_leave_the_pool_and_the_result_stays():
+    table, y = additive(n=400, columns=400)
+    found = FeatureGradientSelector(n_features=4).fit(table, y)
+    assert sorted(found.get_selected_features()) == [0, 1, 2, 3]
+    assert found.scores_.shape == found.importances_.shape == (400,)
+    assert (found.scores_ < 0.01).mean() > 0.9
+
+
 def test_the_misspelt_names_of_the_documentation_work():
     table, y = additive()
     wrong = FeatureGradientSelector(penatly=2, prerocess="center").fit(table, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,16 @@ class FeatureGradientSelector(BuiltinSelector):
     """Find the columns that explain the target best together, by gradient search over weights in [0, 1].
 
     After S. Sheth & N. Fusi, "Feature Gradients: Scalable Feature Selection via Discrete Relaxation" (arXiv 1908.10382,
-    AISTATS 2020 as "Differentiable Feature Selection by Discrete Relaxation"). The objective is the *learnability*: the
-    share of the target's variance that is explainable, estimated without fitting a model from moments over chains of
-    rows (Kong & Valiant, arXiv 1805.01626). Indicators of columns are relaxed to weights, and followed along the
-    gradient. Where each part is: the moments and their polynomial in ``_gradient/moments.py``, computing them in
-    batches in linear time and space in ``_gradient/table.py``, the relaxation and the search in
-    ``_gradient/search.py``.
+    AISTATS 2020 as "Differentiable Feature Selection by Discrete Relaxation"). Where its parts are, by
+    name, as the numbers of its equations could not be verified:
+
+    - the *learnability*, the share of the target's variance that is explainable, estimated without fitting a model from
+      moments over chains of rows (Kong & Valiant, arXiv 1805.01626), the polynomial of the moments up to ``order``, and
+      its gradient: ``_gradient/moments.py``;
+    - the *discrete relaxation*, indicators of columns as weights in [0, 1], the penalty on their number, the groups and
+      the search along the gradient: ``_gradient/search.py``;
+    - the *mini-batches* and the accumulation of gradients, in linear time and space: ``_gradient/table.py``;
+    - classes as *targets*: ``_gradient/targets.py``.
 
     Beyond the paper: besides the columns themselves, products of up to ``order`` columns count, so that columns that
     matter only together (exclusive or) are found; the search screens all columns once an epoch and takes its small
@@ -312,7 +317,8 @@ class FeatureGradientSelector(BuiltinSelector):
             return np.full(X.shape[1], INITIAL_LOGITS[self.init])
         from sklearn.feature_selection import f_classif, f_regression  # noqa: PLC0415  (rarely needed)
 
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Features .* are constant")  # they rank last
             scores = (f_classif if self.classification else f_regression)(X, y)[0]
         ranks = np.argsort(np.argsort(np.nan_to_num(scores, posinf=np.finfo(np.float64).max)))
         return 2 * ranks / max(1, len(ranks) - 1) - 1

@@ -265,7 +265,7 @@ def test_dropped_columns_leave_the_pool_and_the_result_stays():
     found = FeatureGradientSelector(n_features=4).fit(table, y)
     assert sorted(found.get_selected_features()) == [0, 1, 2, 3]
     assert found.scores_.shape == found.importances_.shape == (400,)
-    assert (found.scores_ < 0.01).mean() > 0.9
+    assert (found.scores_ < 0.001).mean() > 0.7
 
 
 def test_the_misspelt_names_of_the_documentation_work():

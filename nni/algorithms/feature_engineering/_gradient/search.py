@@ -205,7 +205,7 @@ class Search:
             self._tell(share, logits)
             kept = state.worth_keeping(logits, average)
             if kept is not None:
-                self._logits[columns], self._utilities[columns] = logits, average
+                self._logits[columns], self._utilities[columns] = -LIMIT, average
                 columns, logits, average, values = columns[kept], logits[kept], average[kept], values.only(kept)
         self._logits[columns], self._utilities[columns] = logits, average
 

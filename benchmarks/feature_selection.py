@@ -75,7 +75,7 @@ def planted(name: str, seed: int) -> Table:
 
 
 def _planted_sparse(random: Any, rows: int, columns: int, pairs: int, places: list[int]) -> Table:
-    """Counts of density 1e-4; ten columns that matter alone (in 8 % of the rows), exclusive ors (in 40 %)."""
+    """Counts of density 1e-4; ten columns that matter alone (in 8 % of the rows), exclusive ors (in half)."""
     from scipy import sparse
 
     single, paired = places[:10], places[10 : 10 + 2 * pairs]
@@ -83,8 +83,8 @@ def _planted_sparse(random: Any, rows: int, columns: int, pairs: int, places: li
     at = random.integers(rows, size=count), random.integers(columns, size=count)
     noise = sparse.csr_matrix((random.poisson(1.0, count) + 1.0, at), (rows, columns))
     alone = (random.random((rows, 10)) < 0.08).astype(float)
-    both = (random.random((rows, 2 * pairs)) < 0.4).astype(float)
-    score = 2 * (alone - 0.08).sum(1) + (2 * (both[:, ::2] != both[:, 1::2]) - 0.96).sum(1)
+    both = (random.random((rows, 2 * pairs)) < 0.5).astype(float)  # at any other rate each would tell something alone
+    score = 2 * (alone - 0.08).sum(1) + (2 * (both[:, ::2] != both[:, 1::2]) - 1).sum(1)
     values = np.hstack([alone, both])
     at_rows, of = np.nonzero(values)
     chosen = np.array(single + paired)

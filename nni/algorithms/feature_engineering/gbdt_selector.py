@@ -20,6 +20,10 @@ IMPORTANCES = ("split", "gain")
 BINARY = ("binary", "cross_entropy", "xentropy")
 MULTICLASS = ("multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr")
 
+# Without an objective, numbers with more different values than FEW_CLASSES are a regression, unless they are integers
+# of which each occurs ROWS_PER_CLASS times or more on average.
+FEW_CLASSES, ROWS_PER_CLASS = 20, 10
+
 
 class GBDTSelector(BuiltinSelector):
     """Rank the columns by their importance in a LightGBM model that is trained on them.
@@ -33,7 +37,8 @@ class GBDTSelector(BuiltinSelector):
     ----------
     lgb_params : dict, optional
         Parameters of LightGBM. Without an ``objective``, it follows from the target: ``binary``, ``multiclass`` or
-        ``regression``.
+        ``regression``. Numbers with more than 20 different values are a regression, unless they are integers of which
+        each occurs ten times or more on average.
     eval_ratio : float, default 0.1
         Share of the rows to hold out for early stopping, between 0 and 1, both excluded.
     early_stopping_rounds : int, default 10
@@ -216,9 +221,8 @@ def _objective(params: dict[str, Any], y: Any) -> tuple[dict[str, Any], Any, int
     if not params:  # LightGBM's own default of 20 rows in a leaf finds nothing in a small table
         params["min_data_in_leaf"] = max(1, min(20, len(y) // 20))
     params.setdefault("verbosity", -1)
-    discrete = type_of_target(y) in ("binary", "multiclass")
     if name is None:
-        name = "regression" if not discrete else "binary" if len(classes) == 2 else "multiclass"
+        name = "regression" if not _are_classes(y, len(classes)) else "binary" if len(classes) == 2 else "multiclass"
         params["objective"] = name
     if name in BINARY[:1] or name in MULTICLASS:
         if name in BINARY and len(classes) > 2:
@@ -230,6 +234,16 @@ def _objective(params: dict[str, Any], y: Any) -> tuple[dict[str, Any], Any, int
         return params, np.asarray(y, dtype=np.float64), 0
     except ValueError:
         raise FeatureSelectionError(f"y: objective {name!r} needs numbers, got text ({y[0]!r})") from None
+
+
+def _are_classes(y: Any, different: int) -> bool:
+    """Return whether targets are taken as classes: whole numbers may be measurements as well (65 kg, 66 kg)."""
+    if type_of_target(y) not in ("binary", "multiclass"):
+        return False
+    numbers = np.asarray(y).dtype.kind
+    return (
+        different <= FEW_CLASSES or numbers not in "iuf" or (numbers in "iu" and len(y) >= ROWS_PER_CLASS * different)
+    )
 
 
 def _split(y: Any, classes: int, ratio: float, seed: int) -> tuple[Any, Any]:

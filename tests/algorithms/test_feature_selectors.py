@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.feature_selection import SelectorMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -187,6 +187,51 @@ def test_columns_of_zeros_in_a_sparse_table_are_never_selected(selector):
     table, y = some_data()
     table[:, [0, 7]] = 0
     assert not {0, 7} & set(clone(selector).fit(sparse.csr_matrix(table), y).get_selected_features())
+
+
+@EVERY
+def test_a_date_and_a_name_that_occurs_twice_are_named(selector):
+    table, y = some_data()
+    data = pd.DataFrame(table[:, :2], columns=["a", "a"])
+    data["when"] = pd.date_range("2020-01-01", periods=len(y))
+    with pytest.raises(ValueError, match="X: column 'when' holds dates or times"):
+        clone(selector).fit(data, y)
+    with pytest.raises(ValueError, match="X: column 'a' holds text"):
+        clone(selector).fit(data[["a"]].astype(str).replace("", "x").map(lambda text: f"<{text}>"), y)
+
+
+@EVERY
+def test_constant_columns_can_be_ignored_and_are_then_never_selected(selector):
+    table, y = some_data()
+    table[:, [0, 7]] = 0.1
+    selector = clone(selector).set_params(constant_columns="ignore", n_features=6)
+    assert sorted(selector.fit(table, y).get_selected_features()) == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(
+        ValueError, match=r"^n_features: expected at most 6, as many columns as X has \(2 columns are con"
+    ):
+        selector.set_params(n_features=7).fit(table, y)
+    with pytest.raises(ValueError, match=r"^constant_columns: expected one of 'error', 'ignore'"):
+        selector.set_params(constant_columns="drop").fit(table, y)
+
+
+@EVERY
+def test_a_column_that_is_constant_in_some_folds_can_be_cross_validated(selector):
+    table, y = some_data()
+    table[:, 2] = 0
+    table[150:, 2] = np.arange(50)  # without order, the last fold trains on rows where it is constant
+    folds = KFold(4)
+    strict = make_pipeline(clone(selector), LogisticRegression())
+    with pytest.raises(ValueError, match=r"X: column 2 is constant.*constant_columns='ignore'"):
+        cross_val_score(strict, table, y, cv=folds, error_score="raise")
+    lenient = make_pipeline(clone(selector).set_params(constant_columns="ignore"), LogisticRegression())
+    assert cross_val_score(lenient, table, y, cv=folds).mean() > 0.85
+
+
+@EVERY
+@pytest.mark.parametrize("value", [np.nan, np.inf, "2", True, 2.5])
+def test_a_number_of_columns_that_is_none_is_an_error_that_names_it(selector, value):
+    with pytest.raises(ValueError, match=r"^n_features: expected an integer of at least 1"):
+        clone(selector).set_params(n_features=value).fit(*some_data())
 
 
 @EVERY

@@ -67,6 +67,21 @@ def test_a_regression_works_without_an_objective():
 
 
 @pytest.mark.parametrize(
+    ("y", "objective"),
+    [
+        (np.round(np.linspace(0, 200, 300)), "regression"),  # measured in whole units
+        (np.arange(300), "regression"),
+        (np.arange(300) % 30, "multiclass"),
+        (np.arange(300) % 3 * 1.0, "multiclass"),
+        (np.array([f"class {i % 25}" for i in range(300)]), "multiclass"),
+    ],
+)
+def test_the_objective_follows_from_the_target(y, objective):
+    selector = GBDTSelector(num_boost_round=2, n_features=1).fit(some_data()[0], y)
+    assert selector.booster_.params["objective"] == objective
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"importance_type": "gian"}, r"importance_type: .* did you mean 'gain'"),

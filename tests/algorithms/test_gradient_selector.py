@@ -42,8 +42,9 @@ def gram_and_targets(n=7, seed=0):
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_learnability_is_the_polynomial_of_averages_over_all_chains_of_different_rows(order):
     gram, targets = gram_and_targets()
-    share, _ = moments.learnability(gram, targets, order)
-    c = order * float(moments.largest_eigenvalue(gram)) / len(gram)
+    ones = torch.ones(7, dtype=torch.float64)
+    share, _ = moments.learnability(gram, targets, ones, order)
+    c = order * float(moments.largest_eigenvalue(gram, ones)) / len(gram)
     expected = 0.0
     for j, coefficient in enumerate(moments.coefficients(order), start=1):
         total = sum(
@@ -62,8 +63,9 @@ def test_learnability_estimates_the_explained_share_with_fewer_rows_than_feature
         random = np.random.default_rng(seed)
         values = torch.as_tensor(random.normal(size=(60, 120)))
         noise = torch.as_tensor(random.normal(size=(60, 1)))
-        shares.append(moments.learnability(values @ values.T, noise, 4)[0])
-        related.append(moments.learnability(values @ values.T, values[:, :1] * 1.0, 4)[0])
+        ones = torch.ones(60, dtype=torch.float64)
+        shares.append(moments.learnability(values @ values.T, noise, ones, 4)[0])
+        related.append(moments.learnability(values @ values.T, values[:, :1] * 1.0, ones, 4)[0])
     assert abs(np.mean(shares)) < 3 * np.std(shares) / np.sqrt(60)
     assert np.mean(related) > 5 * np.std(related) / np.sqrt(60)
 
@@ -72,21 +74,21 @@ def test_learnability_estimates_the_explained_share_with_fewer_rows_than_feature
 def test_the_gradient_is_the_derivative_of_the_learnability(degree, monkeypatch):
     gram, targets = gram_and_targets(12)
     weights = torch.rand(12, dtype=torch.float64) + 0.5
-    fixed = moments.largest_eigenvalue(gram)
-    monkeypatch.setattr(moments, "largest_eigenvalue", lambda _: fixed)  # it counts as a constant
+    fixed = moments.largest_eigenvalue(gram, weights)
+    monkeypatch.setattr(moments, "largest_eigenvalue", lambda *_: fixed)  # it counts as a constant
 
     def both(matrix):
         if degree == 1:
-            return moments.linear_gradient(matrix, targets, weights, 3)
-        return moments.product_gradient(matrix, targets, weights, 3, degree)
+            return moments.learnability(matrix, targets, weights, 3)
+        return moments.product_gradients(matrix, targets, weights, 3, [degree])[0]
 
-    gradient, _ = both(gram)
+    _, gradient = both(gram)
     if degree > 1:  # so does the scale of the kernel, by which both sides are compared here: homogeneous of degree 0
         assert float((gradient * gram).sum()) == pytest.approx(degree_sum(gram, targets, weights, degree), rel=1e-6)
         return
     step = torch.zeros_like(gram)
     step[2, 5] = step[5, 2] = 1e-6
-    slope = (both(gram + step)[1] - both(gram - step)[1]) / 2e-6
+    slope = (both(gram + step)[0] - both(gram - step)[0]) / 2e-6
     assert float(2 * gradient[2, 5]) == pytest.approx(slope, rel=1e-5)
 
 
@@ -102,8 +104,7 @@ def degree_sum(gram, targets, weights, degree):
         k = (centred + amount * change) / rms
         kernel = (k**2 - 1) / math.sqrt(2) if degree == 2 else (k**3 - 3 * k) / math.sqrt(6)
         kernel = kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
-        root = weights.sqrt()
-        return moments.learnability(root[:, None] * kernel * root, targets * root[:, None], 3)[0]
+        return moments.learnability(kernel, targets, weights, 3)[0]
 
     return (share(1e-6) - share(-1e-6)) / 2e-6
 
@@ -239,6 +240,32 @@ def test_soft_groups_have_weights_of_their_own_and_hard_ones_share_one():
 def test_every_start_leads_to_the_columns(init):
     found = FeatureGradientSelector(n_features=4, init=init).fit(*additive()).get_selected_features()
     assert sorted(found) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_a_start_from_the_f_test_takes_constant_columns(kind):
+    table, y = additive()
+    table[:, 9] = 0
+    selector = FeatureGradientSelector(n_features=4, init="sklearn", constant_columns="ignore")
+    assert sorted(selector.fit(kind(table), y).get_selected_features()) == [0, 1, 2, 3]
+
+
+def test_a_group_counts_as_long_as_one_of_its_columns_varies():
+    table, y = additive(columns=6)
+    table[:, 5] = 1
+    selector = FeatureGradientSelector(n_features=5, constant_columns="ignore")
+    assert len(selector.fit(table, y, groups=[0, 1, 2, 3, 4, 4]).get_selected_features()) == 6
+    table[:, 4] = 1
+    with pytest.raises(ValueError, match=r"^n_features: expected at most 4, as many groups as X has \(2 columns"):
+        selector.fit(table, y, groups=[0, 1, 2, 3, 4, 4])
+
+
+def test_dropped_columns_leave_the_pool_and_the_result_stays():
+    table, y = additive(n=400, columns=400)
+    found = FeatureGradientSelector(n_features=4).fit(table, y)
+    assert sorted(found.get_selected_features()) == [0, 1, 2, 3]
+    assert found.scores_.shape == found.importances_.shape == (400,)
+    assert (found.scores_ < 0.001).mean() > 0.7
 
 
 def test_the_misspelt_names_of_the_documentation_work():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import importlib
 import math
@@ -41,8 +42,8 @@ def need(package: str, selector: str) -> ModuleType:
 
 def integer(name: str, value: Any, low: int, high: float = math.inf) -> int:
     """Return an integer argument within ``[low, high]``."""
-    whole = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and value == math.floor(value)
-    if not whole or not low <= value <= high:
+    real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
+    if not real or value != math.floor(value) or not low <= value <= high:
         limits = f"of at least {low}" if math.isinf(high) else f"between {low} and {high:g}"
         raise FeatureSelectionError(f"{name}: expected an integer {limits}, got {value!r}")
     return int(value)
@@ -69,16 +70,17 @@ def refuse_text(X: Any) -> None:  # noqa: N803
     """Raise if the table has a text column, which scikit-learn would report without its name."""
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         numeric = [_is_numeric(dtype) for dtype in X.dtypes]
-        for name, fine in zip(X.columns, numeric, strict=True):
-            if not fine:
-                _refuse_text_values(np.asarray(X[name], dtype=object), f"{name!r}")
+        for position, fine in enumerate(numeric):
+            if not fine:  # by position, since pandas allows a name twice
+                column = X.iloc[:, position] if hasattr(X, "iloc") else X[:, position]
+                _refuse_values(np.asarray(column, dtype=object), repr(X.columns[position]))
         return
     if sparse.issparse(X) or not isinstance(X, (np.ndarray, list, tuple)):
         return
     table = np.asarray(X, dtype=object) if isinstance(X, (list, tuple)) and _has_text(X) else np.asanyarray(X)
     if table.dtype.kind in "OUS" and table.ndim == 2:
         for position, column in enumerate(table.T):
-            _refuse_text_values(column, str(position))
+            _refuse_values(column, str(position))
 
 
 def _is_numeric(dtype: Any) -> bool:
@@ -92,12 +94,15 @@ def _has_text(rows: Any) -> bool:
     return any(isinstance(value, (str, bytes)) for row in rows if isinstance(row, (list, tuple)) for value in row)
 
 
-def _refuse_text_values(column: Any, name: str) -> None:
+def _refuse_values(column: Any, name: str) -> None:
     text = next((value for value in column if isinstance(value, (str, bytes))), None)
     if text is not None and not _is_number(text):
         raise FeatureSelectionError(
             f"X: column {name} holds text ({text!r}); encode it first, for example with sklearn's OneHotEncoder"
         )
+    moment = next((value for value in column if isinstance(value, (dt.date, dt.timedelta))), None)
+    if moment is not None:
+        raise FeatureSelectionError(f"X: column {name} holds dates or times ({moment}); turn them into numbers first")
 
 
 def _is_number(text: Any) -> bool:
@@ -136,14 +141,15 @@ def _refuse_value(value: Any, column: int, names: Any) -> None:
     )
 
 
-def refuse_constant(constant: Any, names: Any) -> None:
+def refuse_constant(varies: Any, names: Any) -> None:
     """Raise if a column has one value only."""
-    where = np.flatnonzero(constant)
+    where = np.flatnonzero(~varies)
     if len(where):
         others = f" and {len(where) - 1} more are" if len(where) > 1 else " is"
         raise FeatureSelectionError(
-            f"X: column {label(int(where[0]), names)}{others} constant, which tells nothing about y; "
-            "put sklearn's VarianceThreshold() before the selector"
+            f"X: column {label(int(where[0]), names)}{others} constant, which tells nothing about y; drop it, put "
+            "sklearn's VarianceThreshold() before the selector, or set constant_columns='ignore' if it is so in some "
+            "folds of a cross-validation"
         )
 
 

@@ -14,6 +14,8 @@ from nni.algorithms.feature_engineering import _checks
 from nni.algorithms.feature_engineering._checks import FeatureSelectionError
 from nni.feature_engineering import FeatureSelector
 
+CONSTANT = ("error", "ignore")
+
 
 class BuiltinSelector(SelectorMixin, FeatureSelector, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
     """A selector that is a real scikit-learn estimator (FE-014 to FE-022).
@@ -22,6 +24,8 @@ class BuiltinSelector(SelectorMixin, FeatureSelector, BaseEstimator):  # type: i
     scikit-learn's own selectors.
     """
 
+    constant_columns: str
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -29,8 +33,9 @@ class BuiltinSelector(SelectorMixin, FeatureSelector, BaseEstimator):  # type: i
         tags.input_tags.allow_nan = False
         return tags
 
-    def _read(self, X: Any, y: Any, *, numeric_y: bool, dtype: Any) -> tuple[Any, Any]:  # noqa: N803
-        """Check a table and its target, and remember the names of the columns."""
+    def _read(self, X: Any, y: Any, *, numeric_y: bool, dtype: Any) -> tuple[Any, Any, Any]:  # noqa: N803
+        """Check a table and its target, remember the names of the columns, and return which columns vary, too."""
+        _checks.choice("constant_columns", self.constant_columns, CONSTANT)
         _checks.refuse_text(X)
         X, y = validate_data(  # noqa: N806
             self,
@@ -44,11 +49,13 @@ class BuiltinSelector(SelectorMixin, FeatureSelector, BaseEstimator):  # type: i
         )
         names = getattr(self, "feature_names_in_", None)
         _checks.refuse_non_finite(X, names)
-        if not sparse.issparse(X):
-            _checks.refuse_constant(_constant(X), names)
-        elif not X.shape[1] or _all_constant(X):
+        varies = _varies(X)
+        if not varies.any():
             raise FeatureSelectionError("X: every column is constant, which tells nothing about y")
-        return X, y
+        # A sparse table of words or clicks has empty columns in almost any subset of its rows.
+        if self.constant_columns == "error" and not sparse.issparse(X):
+            _checks.refuse_constant(varies, names)
+        return X, y, varies
 
     def _get_support_mask(self) -> Any:
         check_is_fitted(self)
@@ -60,16 +67,14 @@ class BuiltinSelector(SelectorMixin, FeatureSelector, BaseEstimator):  # type: i
         return list(self.selected_features_)
 
 
-def _constant(X: Any) -> Any:  # noqa: N803
-    first = X[0]
-    constant = np.ones(X.shape[1], dtype=bool)
+def _varies(X: Any) -> Any:  # noqa: N803
+    """Return which columns have more than one value."""
+    if sparse.issparse(X):
+        low, high = X.min(axis=0).toarray(), X.max(axis=0).toarray()
+        return (low != high).ravel()
+    varies = np.zeros(X.shape[1], dtype=bool)
     for rows in _checks.row_blocks(*X.shape):
-        constant &= (X[rows] == first).all(axis=0)
-        if not constant.any():
+        varies |= (X[rows] != X[0]).any(axis=0)
+        if varies.all():
             break
-    return constant
-
-
-def _all_constant(X: Any) -> bool:  # noqa: N803
-    low, high = X.min(axis=0).toarray(), X.max(axis=0).toarray()
-    return bool((low == high).all())
+    return varies

@@ -20,6 +20,10 @@ IMPORTANCES = ("split", "gain")
 BINARY = ("binary", "cross_entropy", "xentropy")
 MULTICLASS = ("multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr")
 
+# Without an objective, numbers with more different values than FEW_CLASSES are a regression, unless they are integers
+# of which each occurs ROWS_PER_CLASS times or more on average.
+FEW_CLASSES, ROWS_PER_CLASS = 20, 10
+
 
 class GBDTSelector(BuiltinSelector):
     """Rank the columns by their importance in a LightGBM model that is trained on them.
@@ -33,7 +37,8 @@ class GBDTSelector(BuiltinSelector):
     ----------
     lgb_params : dict, optional
         Parameters of LightGBM. Without an ``objective``, it follows from the target: ``binary``, ``multiclass`` or
-        ``regression``.
+        ``regression``. Numbers with more than 20 different values are a regression, unless they are integers of which
+        each occurs ten times or more on average.
     eval_ratio : float, default 0.1
         Share of the rows to hold out for early stopping, between 0 and 1, both excluded.
     early_stopping_rounds : int, default 10
@@ -44,6 +49,9 @@ class GBDTSelector(BuiltinSelector):
         Most rounds of boosting.
     n_features : int, optional
         How many columns ``transform`` keeps. None: those that the model uses.
+    constant_columns : {'error', 'ignore'}, default 'error'
+        What to do about dense columns with one value only. 'error' names the first one; 'ignore' never selects them,
+        as it is with sparse tables anyway: for cross-validation, where a column may be constant in some folds.
     random_state : int, numpy.random.RandomState or None, default 0
         Seed of the split, and of LightGBM where ``lgb_params`` has none.
 
@@ -78,6 +86,7 @@ class GBDTSelector(BuiltinSelector):
         importance_type: str = "gain",
         num_boost_round: int = 100,
         n_features: int | None = None,
+        constant_columns: str = "error",
         random_state: Any = 0,
     ) -> None:
         self.lgb_params = lgb_params
@@ -86,6 +95,7 @@ class GBDTSelector(BuiltinSelector):
         self.importance_type = importance_type
         self.num_boost_round = num_boost_round
         self.n_features = n_features
+        self.constant_columns = constant_columns
         self.random_state = random_state
 
     def fit(  # type: ignore[override]  # documented with this signature
@@ -124,14 +134,16 @@ class GBDTSelector(BuiltinSelector):
         settings = {name: getattr(self, name) if value is None else value for name, value in given.items()}
         _check(settings, self.n_features)
         lightgbm = _checks.need("lightgbm", type(self).__name__)
-        X, y = self._read(X, y, numeric_y=False, dtype=[np.float64, np.float32])  # noqa: N806
-        if self.n_features is not None and self.n_features > X.shape[1]:
+        X, y, varies = self._read(X, y, numeric_y=False, dtype=[np.float64, np.float32])  # noqa: N806
+        if self.n_features is not None and self.n_features > (there := int(varies.sum())):
+            constant = "" if varies.all() else f" ({len(varies) - there} columns are constant)"
             raise FeatureSelectionError(
-                f"n_features: expected at most {X.shape[1]}, as many columns as X has, got {self.n_features}"
+                f"n_features: expected at most {there}, as many columns as X has{constant}, got {self.n_features}"
             )
         params, y, classes = _objective(dict(settings["lgb_params"] or {}), y)
         self.booster_ = self._train(lightgbm, params, X, y, classes, settings)
         self.importances_ = self.booster_.feature_importance(settings["importance_type"]).astype(np.float64)
+        self._ranking = np.lexsort((-self.importances_, ~varies)).tolist()  # constant columns behind unused ones
         self.selected_features_ = self._best(self._kept())
         return self
 
@@ -165,7 +177,7 @@ class GBDTSelector(BuiltinSelector):
         return used
 
     def _best(self, count: int) -> list[int]:
-        return [int(column) for column in np.argsort(-self.importances_, kind="stable")[:count]]
+        return list(self._ranking[:count])
 
     def _train(self, lightgbm: Any, params: dict[str, Any], X: Any, y: Any, classes: int, settings: Any) -> Any:  # noqa: N803
         random = check_random_state(self.random_state)
@@ -209,9 +221,8 @@ def _objective(params: dict[str, Any], y: Any) -> tuple[dict[str, Any], Any, int
     if not params:  # LightGBM's own default of 20 rows in a leaf finds nothing in a small table
         params["min_data_in_leaf"] = max(1, min(20, len(y) // 20))
     params.setdefault("verbosity", -1)
-    discrete = type_of_target(y) in ("binary", "multiclass")
     if name is None:
-        name = "regression" if not discrete else "binary" if len(classes) == 2 else "multiclass"
+        name = "regression" if not _are_classes(y, len(classes)) else "binary" if len(classes) == 2 else "multiclass"
         params["objective"] = name
     if name in BINARY[:1] or name in MULTICLASS:
         if name in BINARY and len(classes) > 2:
@@ -223,6 +234,16 @@ def _objective(params: dict[str, Any], y: Any) -> tuple[dict[str, Any], Any, int
         return params, np.asarray(y, dtype=np.float64), 0
     except ValueError:
         raise FeatureSelectionError(f"y: objective {name!r} needs numbers, got text ({y[0]!r})") from None
+
+
+def _are_classes(y: Any, different: int) -> bool:
+    """Return whether targets are taken as classes: whole numbers may be measurements as well (65 kg, 66 kg)."""
+    if type_of_target(y) not in ("binary", "multiclass"):
+        return False
+    numbers = np.asarray(y).dtype.kind
+    return (
+        different <= FEW_CLASSES or numbers not in "iuf" or (numbers in "iu" and len(y) >= ROWS_PER_CLASS * different)
+    )
 
 
 def _split(y: Any, classes: int, ratio: float, seed: int) -> tuple[Any, Any]:

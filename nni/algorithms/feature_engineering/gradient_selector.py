@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,16 @@ class FeatureGradientSelector(BuiltinSelector):
     """Find the columns that explain the target best together, by gradient search over weights in [0, 1].
 
     After S. Sheth & N. Fusi, "Feature Gradients: Scalable Feature Selection via Discrete Relaxation" (arXiv 1908.10382,
-    AISTATS 2020 as "Differentiable Feature Selection by Discrete Relaxation"). The objective is the *learnability*: the
-    share of the target's variance that is explainable, estimated without fitting a model from moments over chains of
-    rows (Kong & Valiant, arXiv 1805.01626). Indicators of columns are relaxed to weights, and followed along the
-    gradient. Where each part is: the moments and their polynomial in ``_gradient/moments.py``, computing them in
-    batches in linear time and space in ``_gradient/table.py``, the relaxation and the search in
-    ``_gradient/search.py``.
+    AISTATS 2020 as "Differentiable Feature Selection by Discrete Relaxation"). Where its parts are, by
+    name, as the numbers of its equations could not be verified:
+
+    - the *learnability*, the share of the target's variance that is explainable, estimated without fitting a model from
+      moments over chains of rows (Kong & Valiant, arXiv 1805.01626), the polynomial of the moments up to ``order``, and
+      its gradient: ``_gradient/moments.py``;
+    - the *discrete relaxation*, indicators of columns as weights in [0, 1], the penalty on their number, the groups and
+      the search along the gradient: ``_gradient/search.py``;
+    - the *mini-batches* and the accumulation of gradients, in linear time and space: ``_gradient/table.py``;
+    - classes as *targets*: ``_gradient/targets.py``.
 
     Beyond the paper: besides the columns themselves, products of up to ``order`` columns count, so that columns that
     matter only together (exclusive or) are found; the search screens all columns once an epoch and takes its small
@@ -41,7 +46,8 @@ class FeatureGradientSelector(BuiltinSelector):
     penalty : int or float, default 1
         Multiplier of the regularisation, the price of a column: 1 lets a column without meaning in only by bad luck
         (the risk inflation criterion). Where ``n_features`` or ``max_features`` is given, the price follows from it
-    instead. n_features : int, optional
+        instead.
+    n_features : int, optional
         How many columns to select (with ``groups``: how many groups). None: as many as are worth their price.
     max_features : int, optional
         Choose the number by the elbow of the sorted importances, with this upper limit. Not used with ``n_features``.
@@ -76,6 +82,9 @@ class FeatureGradientSelector(BuiltinSelector):
         'cpu' or 'cuda'.
     penatly, prerocess
         ``penalty`` and ``preprocess`` as NNI 2.x spelt them; leave them None otherwise.
+    constant_columns : {'error', 'ignore'}, default 'error'
+        What to do about dense columns with one value only. 'error' names the first one; 'ignore' never selects them,
+        as it is with sparse tables anyway: for cross-validation, where a column may be constant in some folds.
     random_state : int, numpy.random.RandomState or None, default 0
         Seed of the shuffling.
 
@@ -123,6 +132,7 @@ class FeatureGradientSelector(BuiltinSelector):
         *,
         penatly: float | None = None,
         prerocess: str | None = None,
+        constant_columns: str = "error",
         random_state: Any = 0,
     ) -> None:
         self.order = order
@@ -144,6 +154,7 @@ class FeatureGradientSelector(BuiltinSelector):
         self.device = device
         self.penatly = penatly
         self.prerocess = prerocess
+        self.constant_columns = constant_columns
         self.random_state = random_state
 
     def fit(  # type: ignore[override]  # documented with this signature
@@ -170,11 +181,13 @@ class FeatureGradientSelector(BuiltinSelector):
             A ``ValueError`` that names the argument and the column.
         """
         self._check_arguments()
-        X, y = self._read(X, y, numeric_y=not self.classification, dtype=[np.float64, np.float32])  # noqa: N806
+        X, y, varies = self._read(  # noqa: N806
+            X, y, numeric_y=not self.classification, dtype=[np.float64, np.float32]
+        )
         units = self._units(groups, X.shape[1])
-        self._check_number(units)
-        result = self._search(X, y, units)
-        chosen = self._choose(result)
+        self._check_number(units, varies)
+        result = self._search(X, y, units, varies)
+        chosen = self._choose(result, np.unique(units[varies]))
         if not len(chosen):
             raise FeatureSelectionError(
                 f"penalty: no column is worth its price at penalty={self._penalty():g}, so nothing is selected; "
@@ -235,13 +248,16 @@ class FeatureGradientSelector(BuiltinSelector):
                 f"device: {self.device!r} is not available, torch sees {torch.cuda.device_count()} GPUs; use 'cpu'"
             )
 
-    def _check_number(self, units: Any) -> None:
-        there = int(units.max()) + 1
-        noun = "columns" if there == len(units) else "groups"
+    def _check_number(self, units: Any, varies: Any) -> None:
+        there = len(np.unique(units[varies]))
+        noun = "columns" if int(units.max()) + 1 == len(units) else "groups"
+        constant = "" if varies.all() else f" ({int((~varies).sum())} columns are constant)"
         for name in ("n_features", "max_features"):
             value = getattr(self, name)
             if value is not None and value > there:
-                raise FeatureSelectionError(f"{name}: expected at most {there}, as many {noun} as X has, got {value}")
+                raise FeatureSelectionError(
+                    f"{name}: expected at most {there}, as many {noun} as X has{constant}, got {value}"
+                )
 
     def _units(self, groups: Any, n_columns: int) -> Any:
         """Return the number of each column's unit, from 0."""
@@ -256,12 +272,16 @@ class FeatureGradientSelector(BuiltinSelector):
 
     # --- search ---------------------------------------------------------------------------------------------------
 
-    def _search(self, X: Any, y: Any, units: Any) -> Any:  # noqa: N803
+    def _search(self, X: Any, y: Any, units: Any, varies: Any) -> Any:  # noqa: N803
         from nni.algorithms.feature_engineering import _gradient as gradient  # noqa: PLC0415  (torch)
 
         random = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         table = gradient.table_of(
-            X, zscore=self._preprocess() == "zscore", batch_size=int(self.batch_size), device=str(self.device)
+            X,
+            zscore=self._preprocess() == "zscore",
+            batch_size=int(self.batch_size),
+            device=str(self.device),
+            varies=varies,
         )
         wanted = self.n_features if self.n_features is not None else self.max_features
         options = gradient.SearchOptions(
@@ -297,22 +317,24 @@ class FeatureGradientSelector(BuiltinSelector):
             return np.full(X.shape[1], INITIAL_LOGITS[self.init])
         from sklearn.feature_selection import f_classif, f_regression  # noqa: PLC0415  (rarely needed)
 
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Features .* are constant")  # they rank last
             scores = (f_classif if self.classification else f_regression)(X, y)[0]
         ranks = np.argsort(np.argsort(np.nan_to_num(scores, posinf=np.finfo(np.float64).max)))
         return 2 * ranks / max(1, len(ranks) - 1) - 1
 
     # --- choice ---------------------------------------------------------------------------------------------------
 
-    def _choose(self, result: Any) -> Any:
-        """Return the chosen units, the best first."""
+    def _choose(self, result: Any, usable: Any) -> Any:
+        """Return the chosen ones of the usable units, the best first."""
         ranked = np.lexsort((-result.unit_importances, -result.unit_scores))
+        ranked = ranked[np.isin(ranked, usable)]
         if self.n_features is not None:
             return ranked[: self.n_features]
         if self.max_features is not None:
             ranked = ranked[np.argsort(-result.unit_importances[ranked], kind="stable")]
             return ranked[: elbow(result.unit_importances[ranked], int(self.max_features))]
-        return ranked[: int((result.unit_scores > 0).sum())]
+        return ranked[result.unit_scores[ranked] > 0]
 
     def _columns(self, chosen: Any, units: Any) -> list[int]:
         if int(units.max()) + 1 == len(units):

@@ -23,6 +23,7 @@ bounded.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,15 +38,17 @@ def coefficients(count: int, order: int | None = None) -> list[float]:
     return [float((-1) ** (j + 1) * math.comb(order or count, j)) for j in range(1, count + 1)]
 
 
-def learnability(gram: Any, targets: Any, order: int) -> tuple[float, Any]:
+def learnability(gram: Any, targets: Any, weights: Any, order: int) -> tuple[float, Any]:
     """Return the estimated share of variance that a linear model on the kernel's features explains, and its gradient.
 
     Parameters
     ----------
     gram
-        K of shape (n, n), symmetric, with the square roots of the row weights multiplied in.
+        K of shape (n, n), symmetric.
     targets
-        Tensor of shape (n, C), likewise.
+        Tensor of shape (n, C).
+    weights
+        Of the rows, shape (n,); the moments are those of K and y with their square roots multiplied in.
     order
         Length of the longest chain in steps, at least 1.
 
@@ -54,55 +57,60 @@ def learnability(gram: Any, targets: Any, order: int) -> tuple[float, Any]:
     share
         May fall outside [0, 1], as unbiased estimates do.
     gradient
-        With respect to the upper triangle of K (the entries below are 0), shape (n, n); c counts as a constant.
+        With respect to K, symmetric with a zero diagonal, shape (n, n); c counts as a constant.
     """
     n = len(gram)
-    scale = order * largest_eigenvalue(gram) / n
-    steps = torch.triu(gram, 1) / scale
+    scale = order * largest_eigenvalue(gram, weights) / n
     # M_{j+1} / c^j = y' steps^j y * factors[j - 1]; C(n, j+1) is built up factor by factor, as it overflows float32.
     factors, factor = [], 1.0 / n
     for j, coefficient in enumerate(coefficients(min(order, n - 1), order), start=1):
         factor *= (j + 1) / (n - j) * (1.0 if j == 1 else n)
         factors.append(coefficient * factor / n ** (j - 1))
-    return _chains(steps, targets, factors, scale)
+    return _chains(gram.triu(1), targets, weights[:, None], factors, scale)
 
 
-def _chains(steps: Any, y: Any, factors: list[float], scale: Any) -> tuple[float, Any]:
-    """Return sum_j factors[j-1] y' steps^j y, and its gradient.
+def _chains(upper: Any, y: Any, weights: Any, factors: list[float], scale: Any) -> tuple[float, Any]:
+    """Return sum_j factors[j-1] y' steps^j y, and its gradient, for steps = upper / scale.
 
-    The gradient is sum_p (steps'^p y) (sum_{j>p} factors[j-1] steps^(j-1-p) y)'.
+    The gradient is sum_p (steps'^p y) (sum_{j>p} factors[j-1] steps^(j-1-p) y)', its symmetric part. The weights are
+    multiplied into the vectors, which is far cheaper than into the matrices.
     """
-    right, left = [y], [y]
+    right, left = [weights * y], [weights * y]
+    metric = weights / scale
     for _ in factors[1:]:
-        right.append(steps @ right[-1])
-        left.append(steps.T @ left[-1])
+        right.append(metric * (upper @ right[-1]))
+        left.append(metric * (upper.T @ left[-1]))
     ends = [sum(factors[p + q] * right[q] for q in range(len(factors) - p)) for p in range(len(factors))]
-    share = float((y * (steps @ ends[0])).sum())
-    return share, torch.triu(torch.cat(left, 1) @ torch.cat(ends, 1).T, 1) / scale
+    share = float((right[0] * (upper @ ends[0])).sum() / scale)
+    gradient = (torch.cat(left, 1) @ (torch.cat(ends, 1) / (2 * scale)).T).triu_(1)
+    return share, gradient + gradient.T
 
 
-def linear_gradient(gram: Any, targets: Any, weights: Any, order: int) -> tuple[Any, float]:
-    """Return the gradient of the linear learnability with respect to K, and the learnability."""
-    gradient, share = _weighted(gram, targets, weights, order)
-    return _symmetric(gradient), share
+def product_gradients(
+    gram: Any, targets: Any, weights: Any, order: int, degrees: Sequence[int]
+) -> list[tuple[float, Any]]:
+    """Return the learnability by products of so many features, and its gradient with respect to K, for each degree.
 
-
-def product_gradient(gram: Any, targets: Any, weights: Any, order: int, degree: int) -> tuple[Any, float]:
-    """Return the gradient of the learnability by products of ``degree`` features with respect to K, and it itself.
-
-    The features of this kernel are products of ``degree`` columns, each weighted by the product of the columns'
-    weights: k^d of the centred K, as the degree-d Hermite polynomial of k = K / rms(K) (k is nearly Gaussian where
-    many features take part), which keeps what products of fewer columns explain out of it. The scale rms(K) counts as
-    a constant.
+    The features of a kernel are products of d columns, each weighted by the product of the columns' weights: k^d of the
+    centred K, as the degree-d Hermite polynomial of k = K / rms(K) (k is nearly Gaussian where many features take
+    part), which keeps what products of fewer columns explain out of it. The scale rms(K) counts as a constant.
     """
-    k = _centred(gram)
+    if not degrees:
+        return []
+    k = _centre(gram.clone())
     n = len(k)
-    rms = ((k.square().sum() - k.diagonal().square().sum()) / (n * (n - 1))).sqrt().clamp_min(1e-30)
+    rms = ((k.norm() ** 2 - k.diagonal().norm() ** 2) / (n * (n - 1))).sqrt().clamp_min(1e-30)
     k /= rms
-    polynomial, lower = _hermite(k, degree)
-    norm = math.sqrt(math.factorial(degree))
-    gradient, share = _weighted(_centred(polynomial / norm), targets, weights, order)
-    return _symmetric(_centred(_centred(gradient) * lower * (degree / norm / rms))), share
+    polynomials = [torch.ones_like(k), k]  # He_d' = d He_{d-1}
+    for d in range(1, max(degrees)):
+        polynomials.append((k * polynomials[d]).sub_(polynomials[d - 1], alpha=d))
+    found = []
+    for degree in degrees:
+        norm = math.sqrt(math.factorial(degree))
+        share, gradient = learnability(_centre(polynomials[degree] / norm), targets, weights, order)
+        gradient = _centre(gradient).mul_(polynomials[degree - 1]).mul_(degree / norm / rms)
+        found.append((share, _centre(gradient).fill_diagonal_(0)))
+    return found
 
 
 def evidence(matrix: Any) -> Any:
@@ -114,34 +122,20 @@ def evidence(matrix: Any) -> Any:
     return matrix / (math.sqrt(2) * matrix.norm()).clamp_min(1e-30)
 
 
-def largest_eigenvalue(matrix: Any, steps: int = 8) -> Any:
-    """Return the largest eigenvalue of a positive semidefinite matrix, by the power method; at least 1e-30."""
-    vector = matrix.sum(1) + matrix.diagonal()
+def largest_eigenvalue(matrix: Any, weights: Any, steps: int = 8) -> Any:
+    """Return the largest eigenvalue of a positive semidefinite matrix, by the power method; at least 1e-30.
+
+    The matrix is that with the square roots of ``weights`` multiplied into its rows and columns.
+    """
+    root = weights.sqrt()
+    vector = root * (matrix @ root) + weights * matrix.diagonal()
     for _ in range(steps):
-        vector = matrix @ (vector / vector.norm().clamp_min(1e-30))
+        vector = root * (matrix @ (root * (vector / vector.norm().clamp_min(1e-30))))
     return vector.norm().clamp_min(1e-30)
 
 
-def _weighted(kernel: Any, targets: Any, weights: Any, order: int) -> tuple[Any, float]:
-    root = weights.sqrt()
-    share, gradient = learnability(root[:, None] * kernel * root, targets * root[:, None], order)
-    return _symmetric(root[:, None] * gradient * root), share
-
-
-def _symmetric(matrix: Any) -> Any:
-    """Return the symmetric part, without the diagonal."""
-    return ((matrix + matrix.T) / 2).fill_diagonal_(0)
-
-
-def _hermite(k: Any, degree: int) -> tuple[Any, Any]:
-    """Return the Hermite polynomials of ``degree`` and one less: He_d' = d He_{d-1}."""
-    before, current = torch.ones_like(k), k
-    for d in range(1, degree):
-        before, current = current, k * current - d * before
-    return current, before
-
-
-def _centred(matrix: Any) -> Any:
-    """Return a symmetric matrix with the means of rows and columns taken away."""
-    means = matrix.mean(0)
-    return matrix - means - (means - means.mean())[:, None]
+def _centre(matrix: Any) -> Any:
+    """Take the means of rows and columns away from a symmetric matrix, in place, and return it."""
+    means = matrix.mean(1)
+    ones = torch.ones_like(means)
+    return matrix.addmm_(torch.stack([means, ones], 1), torch.stack([ones, means - means.mean()]), alpha=-1)

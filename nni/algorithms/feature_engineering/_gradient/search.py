@@ -36,6 +36,7 @@ POOL_VALUES = 1 << 26  # values of the pool that are kept in memory
 LIMIT = 8.0  # logits stay within +-LIMIT, so that a column can come back
 GAIN = 8.0  # a logit moves by at most GAIN * learning_rate a step: with 0.1, from 0 to LIMIT in 10 steps
 MEMORY = 0.8  # the utilities of a step are averaged with those of the steps before
+RESERVE, LEAST = 3, 32  # RESERVE times the columns that are in play, LEAST at least, stay in memory to come back
 PRODUCT_WEIGHT = 0.5  # a product of d columns counts PRODUCT_WEIGHT ** (d - 1) of what a single column does
 
 
@@ -149,7 +150,7 @@ class Search:
         for part in np.array_split(order, self._parts):
             rows = self._random.permutation(part)  # chains of rows that are sorted by their targets would be biased
             block = self._table.block(rows)
-            matrices = [moments.evidence(matrix) for matrix, _ in self._gradients(block.grams(weights), rows, degrees)]
+            matrices = self._gradients(block.grams(weights), rows, degrees)
             total += block.quadratics(matrices, cut=[degree > 1 for degree in degrees])
         utilities = total.max(0).values / math.sqrt(self._parts)
         self._utilities = utilities
@@ -174,13 +175,14 @@ class Search:
         """
         return [1, *(d for d in range(2, self._options.order + 1) if rows > columns ** ((d - 1) / 2))]
 
-    def _gradients(self, grams: tuple[Any, Any], rows: Any, degrees: list[int]) -> list[tuple[Any, float]]:
+    def _gradients(self, grams: tuple[Any, Any], rows: Any, degrees: list[int]) -> list[Any]:
         order = self._options.order
         index = torch.as_tensor(rows).to(self._table.device)
         y, weights = self._y[index], self._weights[index]
         plain, cut = grams
-        found = [moments.linear_gradient(plain, y, weights, order)]
-        return [*found, *(moments.product_gradient(cut, y, weights, order, degree) for degree in degrees[1:])]
+        found = [moments.learnability(plain, y, weights, order)]
+        found += moments.product_gradients(cut, y, weights, order, degrees[1:])
+        return [moments.evidence(gradient) for _, gradient in found]
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
@@ -188,9 +190,7 @@ class Search:
         """Move the logits of the pool's columns."""
         columns = torch.as_tensor(pool).to(self._table.device)
         rows = self._pool_rows(len(pool))
-        values = self._table.read(rows, pool)
-        cut = values.clamp(-CUT, CUT)
-        pieces = _Pool(values, None if torch.equal(cut, values) else cut)
+        values = _Pool(self._table.read(rows, pool))
         batch = min(len(rows), self._options.target_batch_size)
         steps = max(STEPS, math.ceil(self._n / self._options.target_batch_size))
         index = torch.as_tensor(rows).to(self._table.device)
@@ -198,11 +198,15 @@ class Search:
         state = _Threshold(self, columns, steps)
         for step in range(steps):
             chosen = self._step_rows(len(rows), batch, step)
-            share, utilities = self._utility(pieces, chosen, index, torch.sigmoid(logits), state.in_play)
+            share, utilities = self._utility(values, chosen, index, torch.sigmoid(logits), state.in_play)
             average = average + max(1 - MEMORY, 1 / (step + 1)) * (utilities - average)
             logits = state.moved(logits, average, step)
             self._steps += 1
             self._tell(share, logits)
+            kept = state.worth_keeping(logits, average)
+            if kept is not None:
+                self._logits[columns], self._utilities[columns] = -LIMIT, average
+                columns, logits, average, values = columns[kept], logits[kept], average[kept], values.only(kept)
         self._logits[columns], self._utilities[columns] = logits, average
 
     def _pool_rows(self, columns: int) -> Any:
@@ -228,14 +232,16 @@ class Search:
     def _utility_of_part(self, pool: _Pool, chosen: Any, index: Any, weights: Any, in_play: int) -> tuple[float, Any]:
         order, of = self._options.order, index[chosen]
         y, row_weights = self._y[of], self._weights[of]
-        plain, cut = pool.grams(chosen, weights)
-        matrix, share = moments.linear_gradient(plain, y, row_weights, order)
-        matrix = moments.evidence(matrix)
-        products = torch.zeros_like(matrix)
-        for degree in self._degrees(in_play, len(chosen))[1:]:
-            gradient, _ = moments.product_gradient(cut, y, row_weights, order, degree)
-            products += PRODUCT_WEIGHT ** (degree - 1) * moments.evidence(gradient)
-        return share, pool.quadratic(chosen, matrix, products)
+        batch = pool.batch(chosen)
+        plain, cut = batch.grams(weights)
+        share, gradient = moments.learnability(plain, y, row_weights, order)
+        degrees = self._degrees(in_play, len(chosen))[1:]
+        products = torch.zeros_like(gradient)
+        for degree, (_, one) in zip(
+            degrees, moments.product_gradients(cut, y, row_weights, order, degrees), strict=True
+        ):
+            products += moments.evidence(one).mul_(PRODUCT_WEIGHT ** (degree - 1))
+        return share, batch.quadratic(moments.evidence(gradient), products)
 
     def _tell(self, share: float, logits: Any) -> None:
         every = self._options.verbose
@@ -252,19 +258,38 @@ class Search:
 
 
 class _Pool:
-    """The pool's standardised values in memory, of shape (rows, columns); ``cut`` where they have tails."""
+    """The pool's standardised values in memory, of shape (rows, columns), and those beyond :data:`CUT` cut off.
 
-    def __init__(self, values: Any, cut: Any | None) -> None:
-        self._values, self._cut = values, cut
+    Few columns have such tails, so they alone are kept, and computed with, twice.
+    """
 
-    def grams(self, rows: Any, weights: Any) -> tuple[Any, Any]:
-        plain = _gram(self._values[rows], weights)
-        return plain, plain if self._cut is None else _gram(self._cut[rows], weights)
+    def __init__(self, values: Any, tails: Any = None) -> None:
+        self._values = values
+        self._tails = torch.nonzero((values.abs() > CUT).any(0)).squeeze(1) if tails is None else tails
 
-    def quadratic(self, rows: Any, matrix: Any, products: Any) -> Any:
-        if self._cut is None:
-            return _quadratic(self._values[rows], matrix + products)
-        return _quadratic(self._values[rows], matrix) + _quadratic(self._cut[rows], products)
+    def only(self, columns: Any) -> _Pool:
+        """Return the pool with these columns alone."""
+        return _Pool(self._values[:, columns], torch.nonzero(torch.isin(columns, self._tails)).squeeze(1))
+
+    def batch(self, rows: Any) -> _Pool:
+        """Return the pool with these rows alone."""
+        return _Pool(self._values[rows], self._tails)
+
+    def grams(self, weights: Any) -> tuple[Any, Any]:
+        """Return K of all rows, and K of the cut values."""
+        plain = _gram(self._values, weights)
+        if not len(self._tails):
+            return plain, plain
+        long, at = self._values[:, self._tails], weights[self._tails]
+        return plain, plain - _gram(long, at) + _gram(long.clamp(-CUT, CUT), at)
+
+    def quadratic(self, matrix: Any, products: Any) -> Any:
+        """Return the quadratic forms with both matrices, of the cut values with ``products``."""
+        found = _quadratic(self._values, matrix + products)
+        if len(self._tails):
+            long = self._values[:, self._tails]
+            found[self._tails] += _quadratic(long.clamp(-CUT, CUT), products) - _quadratic(long, products)
+        return found
 
 
 def _gram(values: Any, weights: Any) -> Any:
@@ -294,6 +319,19 @@ class _Threshold:
         self._noise = math.sqrt(2) * math.log(max(2, search._d)) * min(options.order, 2)  # noqa: SLF001
         self._tightening = 0.8 * steps
         self.in_play = self._start
+
+    def worth_keeping(self, logits: Any, utilities: Any) -> Any:
+        """Return which columns to go on with, or None for all of them.
+
+        A column whose weight has gone to 0 costs as much as any other, so those far below the threshold leave for good.
+        With groups all stay, as a column's penalty depends on the others of its group.
+        """
+        if self._shared or self._soft:
+            return None
+        most = RESERVE * max(self.in_play, int((logits > 0).sum()), LEAST)
+        if 2 * most > len(logits):
+            return None
+        return utilities.topk(most).indices.sort().values
 
     def moved(self, logits: Any, utilities: Any, step: int) -> Any:
         """Return the logits after a step."""

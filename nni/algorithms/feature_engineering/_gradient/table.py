@@ -24,24 +24,41 @@ PIECE = 1 << 23
 CUT = 5.0
 
 
-def table_of(X: Any, *, zscore: bool, batch_size: int, device: str) -> DenseTable | SparseTable:  # noqa: N803
-    """Return the table of an array or a CSR matrix."""
+def table_of(
+    X: Any,  # noqa: N803
+    *,
+    zscore: bool,
+    batch_size: int,
+    device: str,
+    varies: Any = None,
+) -> DenseTable | SparseTable:
+    """Return the table of an array or a CSR matrix; constant columns are 0 where ``varies`` says which are not."""
     if sparse.issparse(X):
         return SparseTable(X.tocsr(), zscore=zscore, device=device)
-    return DenseTable(X, zscore=zscore, batch_size=batch_size, device=device)
+    return DenseTable(X, zscore=zscore, batch_size=batch_size, device=device, varies=varies)
 
 
 class DenseTable:
     """An array, in memory or memory-mapped; only pieces of it are converted at a time."""
 
-    def __init__(self, X: Any, *, zscore: bool, batch_size: int, device: str) -> None:  # noqa: N803
+    def __init__(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        zscore: bool,
+        batch_size: int,
+        device: str,
+        varies: Any = None,
+    ) -> None:
         self.X = X
         self.shape: tuple[int, int] = X.shape
         self.device = torch.device(device)
         self._batch = batch_size
         mean, variance = _moments(X, batch_size)
+        varies = np.ones(len(mean), dtype=bool) if varies is None else varies
+        scale = np.sqrt(variance) if zscore else np.full(len(mean), np.sqrt(variance[varies].mean()))
         self._mean = mean
-        self._scale = np.sqrt(variance) if zscore else np.full(len(mean), np.sqrt(variance.mean()))
+        self._scale = np.where(varies, scale, np.inf)
 
     def block(self, rows: Any) -> DenseBlock:
         """Return some rows; nothing is read yet."""
@@ -76,25 +93,29 @@ class DenseBlock:
     def grams(self, weights: Any) -> tuple[Any, Any]:
         """Return K, and K of the values that are cut off at :data:`CUT` (the same matrix where there are none)."""
         plain = torch.zeros(self.n, self.n, device=self._table.device)
-        cut = torch.zeros_like(plain)
+        change = torch.zeros_like(plain)
         for left, right, first, second, columns in self._pairs():
-            weighted = first * weights[columns]
-            plain[left, right] += weighted @ second.T
-            short, shorter = first.clamp(-CUT, CUT), second.clamp(-CUT, CUT)
-            self.has_tails |= not (torch.equal(short, first) and torch.equal(shorter, second))
-            cut[left, right] += (short * weights[columns]) @ shorter.T if self.has_tails else weighted @ second.T
+            plain[left, right] += (first * weights[columns]) @ second.T
+            tails = _tails(first, second)  # few columns have any, so that only those are computed twice
+            if len(tails):
+                self.has_tails = True
+                one, two, at = first[:, tails], second[:, tails], weights[columns][tails]
+                change[left, right] += (one.clamp(-CUT, CUT) * at) @ two.clamp(-CUT, CUT).T - (one * at) @ two.T
         plain = _mirrored(plain)
-        return plain, _mirrored(cut) if self.has_tails else plain
+        return plain, plain + _mirrored(change) if self.has_tails else plain
 
     def quadratics(self, matrices: list[Any], *, cut: list[bool]) -> Any:
         """Return the quadratic forms, of shape (len(matrices), D)."""
         found = torch.zeros(len(matrices), self._table.shape[1], device=self._table.device)
         for left, right, first, second, columns in self._pairs():
             twice = 1.0 if left == right else 2.0
-            short = (first.clamp(-CUT, CUT), second.clamp(-CUT, CUT)) if self.has_tails else (first, second)
+            tails = _tails(first, second) if any(cut) else []
             for position, matrix in enumerate(matrices):
-                one, two = short if cut[position] else (first, second)
-                found[position, columns] += twice * ((matrix[left, right] @ two) * one).sum(0)
+                sums = ((matrix[left, right] @ second) * first).sum(0)
+                if cut[position] and len(tails):
+                    one, two = (values[:, tails].clamp(-CUT, CUT) for values in (first, second))
+                    sums[tails] = ((matrix[left, right] @ two) * one).sum(0)
+                found[position, columns] += twice * sums
         return found
 
     def _pairs(self) -> Any:
@@ -228,6 +249,11 @@ class _Pairs:
             found.index_add_(0, columns, ((matrix @ values) * values).sum(0))
         found.index_add_(0, self._columns, -2.0 * self._mean[self._columns] * self._values * total[self._rows])
         return (found + self._mean**2 * total.sum()) * self._inverse
+
+
+def _tails(first: Any, second: Any) -> Any:
+    """Return the columns with values beyond :data:`CUT` in one of the two pieces."""
+    return torch.nonzero((first.abs().amax(0) > CUT) | (second.abs().amax(0) > CUT)).squeeze(1)
 
 
 def _mirrored(matrix: Any) -> Any:

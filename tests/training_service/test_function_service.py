@@ -82,7 +82,7 @@ class TestFunctionService(TrainingServiceConformance):
         store(self.function, directory)
         return service(directory, code_directory)
 
-    def forget(self, service: TrainingService) -> None:
+    async def forget(self, service: TrainingService) -> None:
         assert isinstance(service, FunctionTrainingService)
         service.close()
 
@@ -101,7 +101,7 @@ class TestFunctionService(TrainingServiceConformance):
             await first.until(lambda: len(first.values("t0", "PERIODICAL")) == 3, "three results")
             pid = int(self.started("t0"))
             await first.abandon()
-            self.forget(first.service)
+            await self.forget(first.service)
             (self.code / "go").touch()
             await first.until(lambda: ended(pid), "the end of the worker")
             second = start()

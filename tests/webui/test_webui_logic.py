@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ def live(tmp_path: Path) -> Live:
 
     store_of_many(tmp_path / "MANYMANY", 12)
     return Live(ViewedExperiment(tmp_path / "MANYMANY"))
+
+
+@pytest.fixture(autouse=True)
+def _modules_stay():
+    """NiceGUI's simulation forgets the modules that register pages, and with them ``nni`` for every test after it."""
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "nni"}
+    yield
+    sys.modules.update(before)
 
 
 async def test_the_overview_tells_status_best_result_and_limits(live: Live):

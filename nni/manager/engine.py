@@ -78,8 +78,9 @@ class Engine:
         self.store = store
         self.service = service
         self.fault: str | None = None
-        self.tuner_note: str | None = None
         """Why the disk refuses to take what happened; None while it does not."""
+        self.tuner_note: str | None = None
+        """What the tuner says of itself, such as which algorithm it chose; None while it says nothing."""
         self.finished = asyncio.Event()
         self._link = link(self._dispatcher_said, lambda message: self.handle(ev.DispatcherLost(message)))
         self._on_change = on_change

@@ -92,8 +92,8 @@ def _live_facts(summary: ExperimentSummary) -> dict[str, str]:
     facts["Duration"] = _output.duration(summary["execDuration"]) + (f" of {_output.duration(limit)}" if limit else "")
     facts["Concurrency"] = str(summary["trialConcurrency"])
     if summary["tuner"]:
-        note = f"  {escape(summary['tunerNote'])}" if summary.get("tunerNote") else ""
-        facts["Tuner"] = f"{escape(str(summary['tuner']))} ({summary['optimizeMode']}){note}"
+        note = escape(summary.get("tunerNote") or "")
+        facts["Tuner"] = f"{escape(str(summary['tuner']))} ({summary['optimizeMode']})  {note}".rstrip()
     best = summary["best"]
     if best:
         metric = _output.number(default_metric(best["value"]))

@@ -149,8 +149,8 @@ def interrupted_twice(_):
     import nni
     from nni.trial.function_session import TrialStopped
 
-    nni.report_intermediate_result(1)
     try:
+        nni.report_intermediate_result(1)  # the stop may come before this returns
         time.sleep(300)
     except TrialStopped:
         nni.report_intermediate_result(2)

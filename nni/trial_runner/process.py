@@ -123,6 +123,14 @@ class TrialProcess:
                 self._kill_timer.cancel()
             self._on_exit(self._exit_code)
 
+    def detach(self) -> None:
+        """Stop watching without touching the trial: it runs on."""
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+
 
 def _open_pidfd(pid: int) -> int | None:
     """Return a descriptor that becomes readable at the process' end; None where the system has none."""
@@ -161,12 +169,15 @@ def age(pid: int) -> float:
 
 
 def _group_lives(group: int) -> bool:
-    """Tell whether a process group has a member that is more than a zombie."""
+    """Tell whether a process group has a member that is more than a zombie.
+
+    An orphan's zombie stays where nobody reaps it, as under the first process of many containers.
+    """
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    return any(is_alive(pid) for pid in _pids() if _group_of(pid) == group)
+    return any(is_alive(pid) for pid in _pids() if group_of(pid) == group)
 
 
 def _pids() -> Iterator[int]:
@@ -178,10 +189,6 @@ def _pids() -> Iterator[int]:
 
 def group_of(pid: int) -> int | None:
     """Return the process group of a process, None if there is no such process."""
-    return _group_of(pid)
-
-
-def _group_of(pid: int) -> int | None:
     try:
         return os.getpgid(pid)
     except (ProcessLookupError, PermissionError):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from nni.training_service.local.process import TrialProcess
 from nni.trial.function_files import ask_to_stop
+from nni.trial_runner.process import TrialProcess
 from nni.trial_runner.spool_reader import SpoolReader
 
 if TYPE_CHECKING:

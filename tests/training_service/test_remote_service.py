@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -224,7 +226,16 @@ def password_user(tmp_path: Path) -> Iterator[tuple[str, str]]:
         subprocess.run(["chpasswd"], input=f"{name}:{password}\n".encode(), check=True)
         yield name, password
     finally:
+        _wait_until_unused(pwd.getpwnam(name).pw_uid)
         subprocess.run(["userdel", name], check=True, capture_output=True)
+
+
+def _wait_until_unused(user: int) -> None:
+    """Return when no process of a user is left: sessions of an SSH server that was ended take a moment longer."""
+    deadline = time.monotonic() + 60
+    while any(process.info["uids"] and process.info["uids"].real == user for process in psutil.process_iter(["uids"])):
+        assert time.monotonic() < deadline, "a process of the test's user does not end"
+        time.sleep(0.05)
 
 
 def open_to_all(path: Path) -> None:

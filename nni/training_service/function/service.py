@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 from nni.store import TrialStatus
 from nni.training_service.base import (
     Adoption,
-    MetricListener,
-    StatusListener,
-    TrainingService,
     TrialForm,
     TrialJobDetail,
     TrialJobMetric,
 )
+from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.function.lives import Lives, Start, WorkerFiles, last_words
 from nni.training_service.function.worker import Launch, Phase, Worker
 from nni.trial.function_files import split
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 _SWEEP = 5.0  # seconds between looks at every worker's spool, for wake-ups that got lost
 _RETRY = 2.0  # seconds between attempts to start a worker that finds no room
-_REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 _STARTS = 2  # workers that may die with a trial in hand that they had not begun
 _LOADS = 3  # workers that may die one after the other while they load the function
 
@@ -81,7 +78,7 @@ class _Job:
     deaths: int = 0
 
 
-class FunctionTrainingService(TrainingService):
+class FunctionTrainingService(BookkeepingService[_Job]):
     """Runs each trial as a call of one function.
 
     A worker leads a process group of its own and outlives the manager until its trial ends. What its trials report
@@ -89,17 +86,14 @@ class FunctionTrainingService(TrainingService):
     """
 
     def __init__(self, settings: FunctionSettings) -> None:
+        super().__init__()
         self._settings = settings
         self._lives = Lives(settings.directory / "workers")
         self._doorbell = Doorbell(settings.directory / ".doorbell", lambda _: self._read_all())
         self._launch = self._prepare_launch()
         self._numbers = count(1)
-        self._jobs: dict[str, _Job] = {}
         self._waiting: deque[_Job] = deque()
         self._workers: set[Worker] = set()
-        self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
-        self._metric_listeners: list[MetricListener] = []
-        self._status_listeners: list[StatusListener] = []
         self._retry: asyncio.TimerHandle | None = None
         self._loads_failed = 0
         self._fault = ""
@@ -133,35 +127,11 @@ class FunctionTrainingService(TrainingService):
         }
         return Launch(settings.interpreter, arguments, environment)
 
-    # Listeners
-
-    def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
-        """Have `listener` called with what trials report."""
-        self._metric_listeners.append(listener)
-
-    def remove_trial_job_metric_listener(self, listener: MetricListener) -> None:
-        """Undo :meth:`add_trial_job_metric_listener`."""
-        self._metric_listeners.remove(listener)
-
-    def add_trial_job_status_listener(self, listener: StatusListener) -> None:
-        """Have `listener` called whenever a trial's status changes."""
-        self._status_listeners.append(listener)
-
     # Trials
-
-    async def list_trial_jobs(self) -> list[TrialJobDetail]:
-        """Return every trial that was submitted or adopted and has not been forgotten since its end."""
-        return [*self._ended.values(), *(job.detail for job in self._jobs.values())]
-
-    async def get_trial_job(self, trial_job_id: str) -> TrialJobDetail:
-        """Return one trial; raises ``KeyError`` for an id that the service does not know."""
-        if trial_job_id in self._jobs:
-            return self._jobs[trial_job_id].detail
-        return self._ended[trial_job_id]
 
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Give a trial to a worker; one that had been begun before a crash is adopted instead."""
-        job = self._add(Adoption(form, 0, _now(), None))
+        job = self._add(Adoption(form, 0, now(), None))
         start = self._lives.find(form.id, form.sequence_id)
         if start is not None:
             self._adopt(job, start, 0)
@@ -176,12 +146,6 @@ class FunctionTrainingService(TrainingService):
         """Return for how long a former life's worker has been running a trial; 0 when it has ended, None if never."""
         start = self._lives.find(trial_job_id)
         return None if start is None else start.age
-
-    async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
-        """Refuse: one trial takes one configuration."""
-        raise NotImplementedError(
-            f"trial {trial_job_id} cannot take the parameters of {form.id}: no multi-phase trials"
-        )
 
     async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
         """End a trial; one that is stopped early may end by itself at its next report, which spares its worker."""
@@ -251,7 +215,7 @@ class FunctionTrainingService(TrainingService):
     def _begin(self, job: _Job, worker: Worker) -> None:
         worker.run(job.detail.form)
         job.worker = worker
-        job.detail.start_time = _now()
+        job.detail.start_time = now()
         job.detail.message = ""
         self._set_status(job, TrialStatus.RUNNING)
 
@@ -316,7 +280,7 @@ class FunctionTrainingService(TrainingService):
         if job.end is None:
             shell_code = code if code is None or code >= 0 else 128 - code
             complaint = last_words(worker.files, job.detail.working_directory)
-            job.end = {"exit_code": shell_code, "timestamp": _now(), "message": complaint}
+            job.end = {"exit_code": shell_code, "timestamp": now(), "message": complaint}
         self._complete(job)
 
     def _load_failed(self, worker: Worker, code: int | None) -> None:
@@ -336,7 +300,7 @@ class FunctionTrainingService(TrainingService):
             self._fail(self._waiting.popleft(), message)
 
     def _fail(self, job: _Job, message: str) -> None:
-        job.end = {"exit_code": None, "timestamp": _now(), "message": message}
+        job.end = {"exit_code": None, "timestamp": now(), "message": message}
         self._complete(job)
 
     # What workers report
@@ -373,8 +337,7 @@ class FunctionTrainingService(TrainingService):
     def _hand_over(self, trial_id: str, lines: list[tuple[int, bytes]]) -> None:
         if lines and trial_id in self._jobs:
             metric = TrialJobMetric(trial_id, lines, lines[-1][0] + len(lines[-1][1]) + 1)
-            for listener in self._metric_listeners:
-                listener(metric)
+            self._pass_on(metric)
 
     def _take_end(self, worker: Worker, trial_id: str, record: dict[str, Any]) -> None:
         job = self._jobs.get(trial_id)
@@ -392,25 +355,13 @@ class FunctionTrainingService(TrainingService):
 
     def _complete(self, job: _Job) -> None:
         detail, end = job.detail, job.end or {}
-        detail.exit_code, detail.end_time = end.get("exit_code"), end.get("timestamp", _now())
+        detail.exit_code, detail.end_time = end.get("exit_code"), end.get("timestamp", now())
         status = job.canceled or (TrialStatus.SUCCEEDED if detail.exit_code == 0 else TrialStatus.FAILED)
         if status is TrialStatus.FAILED:
             detail.message = _failure(detail.exit_code, end.get("message", ""))
-        del self._jobs[detail.id]
-        self._ended[detail.id] = detail
-        if len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
+        self._remember(detail)
         self._set_status(job, status)
         self._check_idle()
-
-    def _set_status(self, job: _Job, status: TrialStatus) -> None:
-        if job.detail.status is not status:
-            job.detail.status = status
-            self._tell(job)
-
-    def _tell(self, job: _Job) -> None:
-        for listener in self._status_listeners:
-            listener(job.detail)
 
     # Life of the service
 
@@ -454,10 +405,6 @@ class FunctionTrainingService(TrainingService):
         for worker in self._workers:
             worker.abandon()
         self._doorbell.close()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _failure(code: int | None, complaint: str) -> str:

@@ -6,21 +6,17 @@ import asyncio
 import logging
 import os
 import sys
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nni.store import TrialStatus
 from nni.training_service.base import (
     Adoption,
-    MetricListener,
-    StatusListener,
-    TrainingService,
     TrialForm,
     TrialJobDetail,
     TrialJobMetric,
 )
+from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.gpu import GpuRules, Reader, read_devices
 from nni.training_service.local.directories import TrialDirectories
 from nni.training_service.local.gpus import LocalGpus
@@ -39,7 +35,6 @@ _logger = logging.getLogger(__name__)
 _SWEEP = 5.0  # seconds between looks at every running trial's metrics, for rings that got lost
 _RETRY = 2.0  # seconds between attempts to start a trial that finds no space
 _TELLING = 0.5  # seconds of importing modules after which a trial that waits for it says so
-_REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +79,13 @@ class _Job:
     retry: asyncio.TimerHandle | None = None
 
 
-class LocalTrainingService(TrainingService):
+class LocalTrainingService(BookkeepingService[_Job]):
     """Runs each trial as a process group on this machine, in the code directory itself (PLT-179)."""
 
     def __init__(self, settings: LocalSettings) -> None:
+        super().__init__()
         self._settings = settings
-        self._jobs: dict[str, _Job] = {}
-        self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
         self._logs = LogWatch(settings.log_limit, self._running)
-        self._metric_listeners: list[MetricListener] = []
-        self._status_listeners: list[StatusListener] = []
         self._doorbell = Doorbell(settings.directory / ".doorbell", self._answer)
         self._directories = TrialDirectories(
             settings.directory / "trials", settings.command, settings.code_directory, self._common_environment()
@@ -115,37 +107,13 @@ class LocalTrainingService(TrainingService):
             return None
         return WarmStart(command, list(settings.preload), settings.code_directory)
 
-    # Listeners
-
-    def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
-        """Have `listener` called with what trials report."""
-        self._metric_listeners.append(listener)
-
-    def remove_trial_job_metric_listener(self, listener: MetricListener) -> None:
-        """Undo :meth:`add_trial_job_metric_listener`."""
-        self._metric_listeners.remove(listener)
-
-    def add_trial_job_status_listener(self, listener: StatusListener) -> None:
-        """Have `listener` called whenever a trial's status changes."""
-        self._status_listeners.append(listener)
-
     # Trials
-
-    async def list_trial_jobs(self) -> list[TrialJobDetail]:
-        """Return every trial that was submitted or adopted and has not been forgotten since its end."""
-        return [*self._ended.values(), *(job.detail for job in self._jobs.values())]
-
-    async def get_trial_job(self, trial_job_id: str) -> TrialJobDetail:
-        """Return one trial; raises ``KeyError`` for an id that the service does not know."""
-        if trial_job_id in self._jobs:
-            return self._jobs[trial_job_id].detail
-        return self._ended[trial_job_id]
 
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Write the launcher and start it; a trial that had been started before a crash is adopted instead."""
         files = self._directories.files(form.id)
         new = self._directories.create(files, form)
-        job = self._add(Adoption(form, 0, _now(), None), files)
+        job = self._add(Adoption(form, 0, now(), None), files)
         try:
             self._start_or_adopt(job, new=new)
         except (OSError, ValueError):
@@ -160,12 +128,6 @@ class LocalTrainingService(TrainingService):
         if pid is None:
             return None
         return age(pid) if is_launcher(pid, files) else 0.0
-
-    async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
-        """Refuse: one trial takes one configuration."""
-        raise NotImplementedError(
-            f"trial {trial_job_id} cannot take the parameters of {form.id}: no multi-phase trials"
-        )
 
     async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
         """SIGTERM to the trial's process group, SIGKILL after the grace."""
@@ -272,14 +234,14 @@ class LocalTrainingService(TrainingService):
                 self._start_later(job, str(error))
                 return
         else:
-            job.detail.start_time = _now()
+            job.detail.start_time = now()
             self._watch(job, pid, child=False)
         if job.canceled is not None and job.process is not None:
             job.process.stop()
 
     def _spawn(self, job: _Job) -> None:
         pid = spawn(job.files, self._inherited)
-        job.detail.start_time = _now()
+        job.detail.start_time = now()
         self._watch(job, pid, child=True)
 
     def _adopt(self, job: _Job) -> None:
@@ -344,8 +306,7 @@ class LocalTrainingService(TrainingService):
         lines = job.reader.read()
         if lines:
             metric = TrialJobMetric(job.detail.id, lines, job.reader.offset)
-            for listener in self._metric_listeners:
-                listener(metric)
+            self._pass_on(metric)
         return bool(lines)
 
     def _finish(self, job: _Job, code: int | None) -> None:
@@ -354,26 +315,15 @@ class LocalTrainingService(TrainingService):
             return
         detail = job.detail
         state = job.files.read_state()
-        detail.exit_code, detail.end_time = state if state is not None else (_shell_code(code), _now())
+        detail.exit_code, detail.end_time = state if state is not None else (_shell_code(code), now())
         succeeded = detail.exit_code == 0
         status = job.canceled or (TrialStatus.SUCCEEDED if succeeded else TrialStatus.FAILED)
         if status is TrialStatus.FAILED:
             detail.message = _failure(detail.exit_code, job.files.last_complaint())
         self._forget(job)
         self._logs.ended(job.files)
-        self._ended[detail.id] = detail
-        if len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
+        self._remember(detail)
         self._set_status(job, status)
-
-    def _set_status(self, job: _Job, status: TrialStatus) -> None:
-        if job.detail.status is not status:
-            job.detail.status = status
-            self._tell(job)
-
-    def _tell(self, job: _Job) -> None:
-        for listener in self._status_listeners:
-            listener(job.detail)
 
     def _forget(self, job: _Job) -> None:
         job.reader.close()
@@ -418,10 +368,6 @@ class LocalTrainingService(TrainingService):
         if self._warm is not None:
             self._warm.close()
         self._doorbell.close()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _shell_code(code: int | None) -> int | None:

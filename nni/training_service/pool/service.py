@@ -6,20 +6,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from nni.common.errors import NniError
 from nni.store import TrialStatus
 from nni.training_service.base import (
     Adoption,
-    MetricListener,
-    StatusListener,
-    TrainingService,
     TrialForm,
     TrialJobDetail,
     TrialJobMetric,
 )
+from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.local.log_watch import LogWatch
 from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.pool.environment import Site
@@ -39,10 +36,9 @@ _FIRST_CONTACT = 20.0  # seconds that the start of an experiment waits for a mac
 _OTHERS = 3.0  # seconds that it waits for the others
 _GOODBYE = 20.0  # seconds beyond the grace for machines to end trials and to remove what is there
 _STRAYS = 30.0  # seconds after which a trial there that nobody asked about is one that the experiment is done with
-_REMEMBERED = 1000  # ended trials that `get_trial_job` still knows
 
 
-class PoolTrainingService(TrainingService):
+class PoolTrainingService(BookkeepingService[Job]):
     """Places trials on the machines of a list, the least busy first, of these the most recently idle (PLT-255, 269).
 
     Parameters
@@ -59,35 +55,18 @@ class PoolTrainingService(TrainingService):
     """
 
     def __init__(self, settings: PoolSettings, sites: Iterable[Site]) -> None:
+        super().__init__()
         self._settings = settings
         self._code = CodeImage(settings.code_directory)
         self._scripts = Scripts(settings)
         self._sites = list(sites)
         self._machines: dict[str, PooledMachine] = {}
-        self._jobs: dict[str, Job] = {}
         patience = settings.grace + _GOODBYE
         self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed)
-        self._ended: OrderedDict[str, TrialJobDetail] = OrderedDict()
         self._logs = LogWatch(settings.log_limit, self._running)
-        self._metric_listeners: list[MetricListener] = []
-        self._status_listeners: list[StatusListener] = []
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._is_closing = False
-
-    # Listeners
-
-    def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
-        """Have `listener` called with what trials report."""
-        self._metric_listeners.append(listener)
-
-    def remove_trial_job_metric_listener(self, listener: MetricListener) -> None:
-        """Undo :meth:`add_trial_job_metric_listener`."""
-        self._metric_listeners.remove(listener)
-
-    def add_trial_job_status_listener(self, listener: StatusListener) -> None:
-        """Have `listener` called whenever a trial's status changes."""
-        self._status_listeners.append(listener)
 
     # Life of the service
 
@@ -153,7 +132,7 @@ class PoolTrainingService(TrainingService):
         for job in list(self._jobs.values()):
             where = "nowhere" if job.machine is None else job.machine.name
             _logger.error("trial %s may still run: no answer from %s", job.id, where)
-            self._finish(job, None, _now())
+            self._finish(job, None, now())
         await self._farewell.settle()
         await asyncio.gather(*(self._farewell.quit(link) for link in self._all_links() if link.is_started))
         await self._logs.settle()
@@ -199,30 +178,14 @@ class PoolTrainingService(TrainingService):
 
     # Trials
 
-    async def list_trial_jobs(self) -> list[TrialJobDetail]:
-        """Return every trial that was submitted or adopted and has not been forgotten since its end."""
-        return [*self._ended.values(), *(job.detail for job in self._jobs.values())]
-
-    async def get_trial_job(self, trial_job_id: str) -> TrialJobDetail:
-        """Return one trial; raises ``KeyError`` for an id that the service does not know."""
-        if trial_job_id in self._jobs:
-            return self._jobs[trial_job_id].detail
-        return self._ended[trial_job_id]
-
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Queue a trial; one that was placed before a crash is looked for where it was placed."""
-        return self._add(Adoption(form, 0, _now(), None)).detail
+        return self._add(Adoption(form, 0, now(), None)).detail
 
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Look for trials where they were placed, and queue those that never were."""
         for adoption in jobs:
             self._add(adoption)
-
-    async def update_trial_job(self, trial_job_id: str, form: TrialForm) -> TrialJobDetail:
-        """Refuse: one trial takes one configuration."""
-        raise NotImplementedError(
-            f"trial {trial_job_id} cannot take the parameters of {form.id}: no multi-phase trials"
-        )
 
     async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
         """Have a trial's process group ended; one that waits for a place never gets it."""
@@ -242,7 +205,7 @@ class PoolTrainingService(TrainingService):
 
     def _end_waiting(self, job: Job) -> None:
         if job.link is None and job.id in self._jobs:
-            self._finish(job, None, _now())
+            self._finish(job, None, now())
 
     def _add(self, adoption: Adoption) -> Job:
         form = adoption.form
@@ -291,7 +254,7 @@ class PoolTrainingService(TrainingService):
             why = "which is not in the configuration any more" if machine is None else machine.base.problem
             job.canceled = job.canceled or TrialStatus.FAILED
             job.detail.message = f"it was placed on {place}: {why}"
-            self._finish(job, None, _now())
+            self._finish(job, None, now())
             return "gone"
         gpus = job.copy.files.gpus
         machine.adopt(job.id, gpus.read_text() if gpus.exists() else "")
@@ -393,7 +356,7 @@ class PoolTrainingService(TrainingService):
             if is_given_up:
                 job.canceled = job.canceled or TrialStatus.FAILED
                 job.detail.message = f"its machine is lost: {link.problem}"
-                self._finish(job, None, _now())
+                self._finish(job, None, now())
             else:
                 self._wait(job, f"no connection: {link.problem}")
 
@@ -438,8 +401,7 @@ class PoolTrainingService(TrainingService):
             lines.append((place, line))
             place += len(line) + 1
         job.offset = metrics.end
-        for listener in self._metric_listeners:
-            listener(TrialJobMetric(job.id, lines, metrics.end))
+        self._pass_on(TrialJobMetric(job.id, lines, metrics.end))
 
     def _runs(self, job: Job, message: p.Running) -> None:
         assert job.link is not None
@@ -475,12 +437,9 @@ class PoolTrainingService(TrainingService):
         detail = job.detail
         detail.exit_code, detail.end_time = code, end
         detail.status = job.canceled or (TrialStatus.SUCCEEDED if code == 0 else TrialStatus.FAILED)
-        del self._jobs[job.id]
+        self._remember(detail)
         job.copy.close()
         self._logs.ended(job.copy.files)
-        self._ended[job.id] = detail
-        if len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
         if job.machine is not None:
             job.machine.release(job.id)
             self._farewell.jobs[job.id] = job
@@ -491,18 +450,10 @@ class PoolTrainingService(TrainingService):
     def _running(self) -> list[TrialFiles]:
         return [job.copy.files for job in self._jobs.values() if job.link is not None]
 
-    def _tell(self, job: Job) -> None:
-        for listener in self._status_listeners:
-            listener(job.detail)
-
 
 def _has_answered(machine: PooledMachine) -> bool:
     """Return whether a machine is ready, or has said at least once why not."""
     return machine.is_ready or machine.is_lazy or machine.base.attempts > 0
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _failure(code: int, complaint: str, where: str) -> str:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nni.algorithms.hpo._cmaes._strategy import Floats, Genes, Strategy
+from nni.algorithms.hpo._untried import Untried
 from nni.common.errors import NoMoreTrialError
 from nni.search_space import (
     Encoder,
     SearchSpace,
-    configuration_index,
     from_unit,
-    nth_configuration,
     sample,
-    space_size,
     to_unit,
 )
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from cmaes import CatCMAwM  # type: ignore[import-untyped]
 
 _REDRAWS = 30  # to find something that was not tried
-_LARGEST_LISTED = 100_000
 _MOST_DOUBLINGS = 6
 
 
@@ -57,8 +54,7 @@ class CmaesSampler:
         self._settings = settings
         self._seed = seed
         self._genes = Genes(Encoder(space))
-        self._size = space_size(space)
-        self._tried: set[int] = set()
+        self._untried = Untried(space)
         self._restarts = 0
         self._best: tuple[float, Floats | None] = (math.inf, None)
         self._strategy = self._new_strategy()
@@ -95,7 +91,7 @@ class CmaesSampler:
         """Note that a trial is running."""
         if self._strategy is not None:
             self._running[key] = (self._strategy, configuration, self._solution_of(key, configuration))
-        self._mark(configuration)
+        self._untried.mark(configuration)
 
     def _solution_of(self, key: Hashable, configuration: Mapping[str, Any]) -> CatCMAwM.Solution:
         """Return what a configuration was decoded from; in a history that is lived through, by drawing it again."""
@@ -119,7 +115,7 @@ class CmaesSampler:
         """Learn from a result. Before the first generation, the best of imported results is where the run starts."""
         ended, self._ended = self._ended, None
         loss = math.inf if math.isnan(loss) else loss
-        self._mark(configuration)
+        self._untried.mark(configuration)
         if ended is not None and ended[1] == configuration:
             strategy, _, solution = ended
             if strategy is self._strategy:  # results of an earlier run come too late
@@ -141,7 +137,7 @@ class CmaesSampler:
         NoMoreTrialError
             When every configuration of a finite space was tried or is running.
         """
-        if self._size is not None and len(self._tried) >= self._size:
+        if not self._untried.any_left:
             raise NoMoreTrialError("every configuration of the search space has been tried")
         if self._strategy is None:
             return sample(self._space, rng)
@@ -154,25 +150,7 @@ class CmaesSampler:
         for _ in range(_REDRAWS):
             solution = self._strategy.ask(rng)
             configuration = encoder.decode(from_unit(encoder, self._genes.row(solution)[None]))[0]
-            if self._is_new(configuration):
+            if self._untried.is_new(configuration):
                 return configuration, solution
-        configuration = self._new_draw(rng)
+        configuration = self._untried.draw(rng)
         return configuration, self._stand_in(configuration)
-
-    def _new_draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        configuration = sample(self._space, rng)
-        for _ in range(_REDRAWS):
-            if self._is_new(configuration):
-                return configuration
-            configuration = sample(self._space, rng)
-        if self._size is not None and self._size <= _LARGEST_LISTED:
-            left = sorted(set(range(self._size)) - self._tried)
-            return nth_configuration(self._space, left[int(rng.integers(len(left)))])
-        return configuration
-
-    def _mark(self, configuration: Mapping[str, Any]) -> None:
-        if self._size is not None and (number := configuration_index(self._space, configuration)) is not None:
-            self._tried.add(number)
-
-    def _is_new(self, configuration: Mapping[str, Any]) -> bool:
-        return self._size is None or configuration_index(self._space, configuration) not in self._tried

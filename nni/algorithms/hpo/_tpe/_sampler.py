@@ -10,7 +10,8 @@ import numpy as np
 
 from nni.algorithms.hpo._tpe._groups import Group, top_group
 from nni.algorithms.hpo._tpe._observations import Floats
-from nni.search_space import Encoder, SearchSpace, configuration_index, nth_configuration, sample, space_size
+from nni.algorithms.hpo._untried import Untried
+from nni.search_space import Encoder, SearchSpace
 
 if TYPE_CHECKING:
     from nni.algorithms.hpo._tpe._kernels import KernelMixture
@@ -23,8 +24,6 @@ GOOD_SHARE = 0.1  # gamma, the quantile of losses that are good …
 MOST_GOOD = 25  # … and the most there can be
 LEAST_LIE = 0.25  # of one observation, the weight of a running trial that is taken to be the best so far
 FULL_WEIGHT = 25  # the newest bad observations that count in full; older ones fade linearly
-_REDRAWS = 100  # prior draws to look for an untried configuration
-_LARGEST_LISTED = 100_000  # spaces up to this size are listed to find one
 
 
 class TpeSampler:
@@ -59,18 +58,17 @@ class TpeSampler:
 
     def __init__(self, space: SearchSpace, lie: Lie | None = None) -> None:
         self._space = space
-        self._size = space_size(space)
         self._encoder = Encoder(space)
         self._top = top_group(self._encoder)
         self._lie = lie
         self._running: dict[Hashable, dict[Group, Floats]] = {}
-        self._tried: set[int] = set()  # numbers of configurations; of finite spaces only
+        self._untried = Untried(space)
 
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""
         row = self._encoder.encode([configuration])[0]
         self._running[key] = {group: row[group.columns] for group in self._top.active(row)}
-        self._mark(configuration)
+        self._untried.mark(configuration)
 
     def stop(self, key: Hashable) -> None:
         """Note that a trial is no longer running."""
@@ -81,27 +79,24 @@ class TpeSampler:
         row = self._encoder.encode([configuration])[0]
         for group in self._top.active(row):
             group.add(row, loss)
-        self._mark(configuration)
+        self._untried.mark(configuration)
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration, one not tried before as long as a finite space has any."""
         if len(self._top.losses) < STARTUP:
-            return self._fresh_draw(rng)
+            return self._untried.draw(rng)
         return self._from_model(rng)
 
     # -------------------------------------------------------------------------------------------- model
 
     def _from_model(self, rng: np.random.Generator) -> dict[str, Any]:
-        first: dict[str, Any] | None = None
         for candidate in self._candidates(self._top, rng):
             row = np.full(len(self._encoder), np.nan)
             self._complete(self._top, candidate, row, rng)
             configuration = self._encoder.decode(row[None])[0]
-            if self._is_fresh(configuration):
+            if self._untried.is_new(configuration):
                 return configuration
-            first = configuration if first is None else first
-        assert first is not None
-        return self._fresh_draw(rng) if self._has_fresh() else first
+        return self._untried.draw(rng)
 
     def _complete(self, group: Group, candidate: Floats, row: Floats, rng: np.random.Generator) -> None:
         """Fill the columns of a group into a row, and those of the branches taken with their best candidates."""
@@ -138,32 +133,6 @@ class TpeSampler:
     def _running_in(self, group: Group) -> Floats:
         active = [rows[group] for rows in self._running.values() if group in rows]
         return np.array(active).reshape(len(active), len(group.columns))
-
-    # -------------------------------------------------------------------------------------------- repetitions
-
-    def _mark(self, configuration: Mapping[str, Any]) -> None:
-        if self._size is not None:
-            number = configuration_index(self._space, configuration)
-            assert number is not None, "only configurations of the space come here"
-            self._tried.add(number)
-
-    def _has_fresh(self) -> bool:
-        return self._size is None or len(self._tried) < self._size
-
-    def _is_fresh(self, configuration: Mapping[str, Any]) -> bool:
-        return self._size is None or configuration_index(self._space, configuration) not in self._tried
-
-    def _fresh_draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Draw from the prior, something new if there is anything new to be had."""
-        configuration = sample(self._space, rng)
-        for _ in range(_REDRAWS):
-            if self._is_fresh(configuration) or not self._has_fresh():
-                return configuration
-            configuration = sample(self._space, rng)
-        if self._size is not None and self._size <= _LARGEST_LISTED:
-            left = sorted(set(range(self._size)) - self._tried)
-            return nth_configuration(self._space, left[int(rng.integers(len(left)))])
-        return configuration
 
 
 def _fading(count: int) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +174,32 @@ class History:
             assert number is not None, "only configurations of the space come here"
             return number
         return self.encoder.snap(self.encoder.encode([configuration])).tobytes()
+
+
+H = TypeVar("H", bound=History)
+
+
+class HistorySampler(Generic[H]):
+    """What suggests configurations from a history; a subclass adds ``suggest``."""
+
+    def __init__(self, history: H) -> None:
+        self._history = history
+
+    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
+        """Suggest only what satisfies a condition."""
+        self._history.constrain(satisfies)
+
+    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
+        """Note that a trial is running."""
+        self._history.start(key, configuration)
+
+    def stop(self, key: Hashable) -> None:
+        """Note that a trial is no longer running."""
+        self._history.stop(key)
+
+    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
+        """Learn from a result; NaN or infinity is that of a failure."""
+        self._history.observe(configuration, loss)
 
 
 def _options(dimension: Any) -> int:

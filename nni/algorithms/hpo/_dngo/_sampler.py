@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from nni.algorithms.hpo._dngo._network import Network, train
 from nni.algorithms.hpo._dngo._regression import BayesianRegression
 from nni.algorithms.hpo._gp import Acquisition, warp
-from nni.algorithms.hpo._history import Floats
+from nni.algorithms.hpo._history import Floats, HistorySampler
 from nni.algorithms.hpo._numeric import NumericHistory
 from nni.search_space import SearchSpace
 
@@ -37,7 +36,7 @@ class DngoSettings:
     seed: int
 
 
-class DngoSampler:
+class DngoSampler(HistorySampler[NumericHistory]):
     """Suggests the candidate with the largest expected improvement under an adaptive basis regression.
 
     A network is trained on the results each time there are ``trials_per_update`` more. Its last hidden layer are the
@@ -57,25 +56,9 @@ class DngoSampler:
     """
 
     def __init__(self, space: SearchSpace, settings: DngoSettings) -> None:
-        self._history = NumericHistory(space)
+        super().__init__(NumericHistory(space))
         self._settings = settings
         self._trained: tuple[int, Network] | None = None
-
-    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
-        """Suggest only what satisfies a condition."""
-        self._history.constrain(satisfies)
-
-    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
-        """Note that a trial is running."""
-        self._history.start(key, configuration)
-
-    def stop(self, key: Hashable) -> None:
-        """Note that a trial is no longer running."""
-        self._history.stop(key)
-
-    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
-        """Learn from a result; NaN or infinity is that of a failure."""
-        self._history.observe(configuration, loss)
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration, one not tried before as long as a finite space has any."""

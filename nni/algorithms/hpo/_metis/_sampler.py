@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from nni.algorithms.hpo._gp import GaussianProcess, Kernel
 from nni.algorithms.hpo._gp._sampler import fit_size, representative
-from nni.algorithms.hpo._history import Floats
+from nni.algorithms.hpo._history import Floats, HistorySampler
 from nni.algorithms.hpo._metis._mixture import LEAST, GoodAndBad
 from nni.algorithms.hpo._metis._model import information_gain, lowest, surprises
 from nni.algorithms.hpo._numeric import NumericHistory
@@ -56,7 +55,7 @@ class Prediction:
     deviation: float
 
 
-class MetisSampler:
+class MetisSampler(HistorySampler[NumericHistory]):
     """Predicts the best configuration, and suggests the one that teaches most about where it is.
 
     A Gaussian process models the losses. Its lowest mean is the predicted optimum. The next configuration comes from
@@ -80,25 +79,9 @@ class MetisSampler:
     """
 
     def __init__(self, space: SearchSpace, settings: MetisSettings) -> None:
-        self._history = NumericHistory(space)
+        super().__init__(NumericHistory(space))
         self._settings = settings
         self._fitted: tuple[int, GaussianProcess] | None = None
-
-    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
-        """Suggest only what satisfies a condition."""
-        self._history.constrain(satisfies)
-
-    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
-        """Note that a trial is running."""
-        self._history.start(key, configuration)
-
-    def stop(self, key: Hashable) -> None:
-        """Note that a trial is no longer running."""
-        self._history.stop(key)
-
-    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
-        """Learn from a result; NaN or infinity is that of a failure."""
-        self._history.observe(configuration, loss)
 
     @property
     def is_cold(self) -> bool:

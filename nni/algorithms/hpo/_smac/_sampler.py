@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nni.algorithms.hpo._gp import Acquisition
-from nni.algorithms.hpo._history import Floats, History
+from nni.algorithms.hpo._history import Floats, History, HistorySampler
 from nni.algorithms.hpo._smac._forest import Forest, grow
 from nni.algorithms.hpo._smac._neighbours import Neighbourhood
 from nni.common.errors import NoMoreTrialError
@@ -26,7 +26,7 @@ LEAST_VARIANCE = (
 LARGEST_LISTED = 2000  # of a finite space up to this size, every configuration is a candidate
 
 
-class SmacSampler:
+class SmacSampler(HistorySampler[History]):
     """Suggests the configuration with the largest expected improvement under a random forest.
 
     Candidates are draws from the prior and what local searches from the best observations find. A share of the
@@ -48,25 +48,9 @@ class SmacSampler:
     """
 
     def __init__(self, space: SearchSpace, *, never_twice: bool = False) -> None:
-        self._history = History(space)
+        super().__init__(History(space))
         self._neighbourhood = Neighbourhood(self._history)
         self._never_twice = never_twice
-
-    def constrain(self, satisfies: Callable[[Any], bool]) -> None:
-        """Suggest only what satisfies a condition."""
-        self._history.constrain(satisfies)
-
-    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
-        """Note that a trial is running."""
-        self._history.start(key, configuration)
-
-    def stop(self, key: Hashable) -> None:
-        """Note that a trial is no longer running."""
-        self._history.stop(key)
-
-    def observe(self, configuration: Mapping[str, Any], loss: float) -> None:
-        """Learn from a result; NaN or infinity is that of a failure."""
-        self._history.observe(configuration, loss)
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration, one not tried before as long as a finite space has any.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nni import trial as api
 from nni.common.errors import NniError
-from nni.trial import api
-from nni.trial.api import report_final_result, report_intermediate_result
+from nni.trial import report_final_result, report_intermediate_result
 
 TYPE_CHECKING = False  # typing itself would cost every trial some milliseconds
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from nni.trial.session import to_json
-from nni.trial.spool import Spool
+from nni.trial.session import Spool, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

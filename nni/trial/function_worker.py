@@ -25,7 +25,7 @@ import traceback
 import types
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from nni.trial import api
+from nni import trial as api
 from nni.trial.fork_server import fresh_randomness
 from nni.trial.function_files import FUNCTION, LOADING, Claims, WorkerControl, end_record, read_about, start_record
 from nni.trial.function_output import Output

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nni import trial as api
 from nni.annotation import AnnotatedSource, AnnotationError
-from nni.trial import annotated, api
+from nni.trial import annotated
 
 SAMPLINGS = {
     "nni.choice(0.1, 'relu', -3, True, None)": {"_type": "choice", "_value": [0.1, "relu", -3, True, None]},

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nni.trial.encoding import decoder, encoder
+from nni.trial.session import decoder, encoder
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -58,7 +58,7 @@ def test_broken_text_is_a_value_error():
 
 
 def test_the_slow_way_does_the_same():
-    from nni.trial import encoding
+    from nni.trial import session as encoding
 
     value = {"a": [1.5, None, "ü"], "b": np.int64(3)}
     assert encoding._slow_dumps(value) == encoder()(value)

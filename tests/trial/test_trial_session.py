@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nni.trial import api
+from nni import trial as api
 from nni.trial.session import ExperimentSession, Lazy
 
 PARAMETERS = {"lr": 0.125, "layers": {"_name": "two", "size": [16, 32]}, "name": "ä€漢", "none": None}

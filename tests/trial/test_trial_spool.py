@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from nni.trial import spool as spool_module
-from nni.trial.spool import MAX_RECORD_BYTES, Spool
+from nni.trial import session as spool_module
+from nni.trial.session import MAX_RECORD_BYTES, Spool
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_full_disk_is_waited_for_also_when_it_cannot_be_announced(small_disk):
     """Standard error is most often a file of the same disk."""
     path, ballast = small_disk / "metrics", small_disk / "ballast"
     path.touch()
-    code = f"from nni.trial.spool import Spool\nSpool({str(path)!r}, None, 'abcde').append('x' * 5000)\n"
+    code = f"from nni.trial.session import Spool\nSpool({str(path)!r}, None, 'abcde').append('x' * 5000)\n"
     with (small_disk / "stderr").open("w") as stderr:
         fill(ballast)
         process = subprocess.Popen([sys.executable, "-c", code], stderr=stderr)
@@ -122,7 +122,7 @@ def wait_until_it_sleeps(pid: int) -> None:
 
 WRITER = """
 import sys
-from nni.trial.spool import Spool
+from nni.trial.session import Spool
 spool = Spool(sys.argv[1], None, "abcde")
 for number in range(int(sys.argv[3])):
     spool.append('{"writer": %s, "number": %d, "text": "%s"}' % (sys.argv[2], number, "x" * (number * 997 % 3000)))
@@ -158,7 +158,7 @@ def test_several_processes_on_a_disk_that_gets_full_lose_and_mix_nothing(small_d
 def test_a_forked_child_reports_into_the_same_file(path):
     code = """
 import os, sys
-from nni.trial.spool import Spool
+from nni.trial.session import Spool
 spool = Spool(sys.argv[1], None, "abcde")
 spool.append('"before"')
 child = os.fork()
@@ -217,7 +217,7 @@ def test_a_manager_that_dies_does_not_take_the_trial_with_it(path, doorbell):
     """Also where the program gave SIGPIPE its deadly default back, as many command-line tools do."""
     code = """
 import os, signal, sys
-from nni.trial.spool import Spool
+from nni.trial.session import Spool
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 spool = Spool(sys.argv[1], sys.argv[2], "MoXrp")
 spool.append("1")

@@ -1,6 +1,6 @@
 """Trials per minute for a trivial trial, beside the floor of starting bare ``bash run.sh`` + ``python`` processes.
 
-    python benchmarks/trial_overhead.py [--trials 300] [--repeat 3]
+    python benchmarks/trial_overhead.py [--trials 1000] [--repeat 3]
 
 The trial reports 5 intermediate results and a final one. The floor starts the same number of launchers, with the same
 concurrency, whose Python does nothing at all. Floor and experiment take turns, so that drift of the machine hits both.
@@ -68,7 +68,7 @@ def floor_seconds(trials: int, concurrency: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     figures: dict[str, object] = {"goal_ratio": 0.7, "trials": options.trials}

@@ -29,7 +29,7 @@ from nni.training_service import Adoption, TrainingService, TrialForm, TrialJobD
 _logger = logging.getLogger("nni.manager")
 _TICK = 5.0  # seconds between looks at the clock when no deadline is nearer
 _LOG_BYTES = 8 * 1024 * 1024  # size of the write-ahead log from which on it is copied into the database
-_LAZY = 0.01  # seconds that what nobody waits for may stay unwritten, so that a busy experiment commits less often
+_LAZY = 0.05  # seconds that what nobody waits for may stay unwritten, so that a busy experiment commits less often
 _SYNC = 1.0  # seconds between syncs of a store that is written to
 _RETRY = 2.0  # seconds between attempts to write to a disk that refused
 _TRANSIENT = {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -334,16 +334,21 @@ class Engine:
             self.handle(ev.SubmitFailed(trial.id, str(error), retry=False))
 
     def _tick(self) -> None:
+        self._timer = None
         self.handle(ev.Tick())
         if self.store.log_size() > _LOG_BYTES:
             self._spawn(asyncio.to_thread(self.store.checkpoint), "checkpoint")
 
     def _set_timer(self) -> None:
-        """Wake at the next deadline, and now and then anyway."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Wake at the next deadline, and now and then anyway; a timer that comes early enough stays."""
         deadline = self.state.next_deadline()
+        if deadline is None and self._timer is not None:
+            return
         delay = _TICK if deadline is None else min(_TICK, max(0.0, deadline - self._clock.moment().steady))
+        if self._timer is not None:
+            if self._timer.when() <= self._loop.time() + delay:
+                return
+            self._timer.cancel()
         self._timer = self._loop.call_later(delay, self._tick)
 
     def _spawn(self, coroutine: Any, what: str) -> None:

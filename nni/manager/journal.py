@@ -19,15 +19,16 @@ class Journal:
     def trial(self, trial: Trial) -> None:
         """Take note of a trial as it was just saved."""
         before = self._trials.get(trial.id)
-        if before is trial.status:
-            return
+        if before is trial.status or (trial.status is TrialStatus.WAITING and not trial.message):
+            return  # what waits for no reason worth telling runs in a moment
         self._trials[trial.id] = trial.status
         if not trial.status.ended:
             what = "is waiting" if trial.status is TrialStatus.WAITING else "runs"
+            reason = f" ({trial.message})" if trial.message else ""
             parameters = f": {trial.parameters:.300}" if before is None else ""
-            _logger.info("trial %s (number %d) %s%s", trial.id, trial.sequence, what, parameters)
+            _logger.info("trial %s (number %d) %s%s%s", trial.id, trial.sequence, what, reason, parameters)
             return
-        del self._trials[trial.id]
+        self._trials.pop(trial.id, None)
         result = "" if trial.final is None else f", result {trial.final:.200}"
         reason = f": {trial.message}" if trial.message else ""
         _logger.info("trial %s (number %d) %s%s%s", trial.id, trial.sequence, trial.status.value, result, reason)

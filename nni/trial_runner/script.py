@@ -29,36 +29,50 @@ _SIGNALS = "trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM"
 _MAY_REPLACE_SHELL = re.compile(r"(?:^|[\s;&|({])(?:exec|source|\.)\s")
 
 
+# Names in a trial's directory; those below `.nni` are the manager's and the trial API's own.
+SCRIPT = "run.sh"
+PARAMETERS = "parameter.cfg"
+LOG = "trial.log"
+STDERR = "stderr"
+METRICS = ".nni/metrics"
+CLAIM = ".nni/jobpid"
+STATE = ".nni/state"
+
+
 @dataclass(frozen=True)
 class TrialFiles:
     """Paths of one trial."""
 
     directory: Path
 
+    def text(self, name: str) -> str:
+        """Return the path of `name` as text: on the road of every trial pathlib would be a tenth of the work."""
+        return f"{self.directory}/{name}"
+
     @property
     def script(self) -> Path:
         """The launcher; the manager runs it with bash."""
-        return self.directory / "run.sh"
+        return self.directory / SCRIPT
 
     @property
     def parameters(self) -> Path:
         """The trial's configuration as JSON."""
-        return self.directory / "parameter.cfg"
+        return self.directory / PARAMETERS
 
     @property
     def metrics(self) -> Path:
         """What the trial reported, a line each."""
-        return self.directory / ".nni" / "metrics"
+        return self.directory / METRICS
 
     @property
     def claim(self) -> Path:
         """The process id of the launcher, written once."""
-        return self.directory / ".nni" / "jobpid"
+        return self.directory / CLAIM
 
     @property
     def state(self) -> Path:
         """``<exit code> <epoch ms>`` once the command ended."""
-        return self.directory / ".nni" / "state"
+        return self.directory / STATE
 
     @property
     def gpus(self) -> Path:
@@ -73,12 +87,12 @@ class TrialFiles:
     @property
     def log(self) -> Path:
         """Standard output of the trial."""
-        return self.directory / "trial.log"
+        return self.directory / LOG
 
     @property
     def stderr(self) -> Path:
         """Standard error of the trial."""
-        return self.directory / "stderr"
+        return self.directory / STDERR
 
     def last_complaint(self) -> str:
         """Return the last line of standard error, where there is one; mostly the message of a traceback (PLT-201)."""
@@ -93,7 +107,7 @@ class TrialFiles:
     def read_state(self) -> tuple[int, int] | None:
         """Return exit code and end time (epoch ms), None while the command runs or if it never ended by itself."""
         try:
-            code, _, time = _read(f"{self.directory}/.nni/state").partition(b" ")
+            code, _, time = _read(self.text(STATE)).partition(b" ")
             return int(code), int(time)
         except (OSError, ValueError):
             return None
@@ -101,7 +115,7 @@ class TrialFiles:
     def read_claim(self) -> int | None:
         """Return the launcher's process id, None if the trial never started."""
         try:
-            return int(_read(f"{self.directory}/.nni/jobpid"))
+            return int(_read(self.text(CLAIM)))
         except (OSError, ValueError):
             return None
 
@@ -128,8 +142,8 @@ class Launchers:
 
     def render(self, files: TrialFiles, environment: dict[str, str]) -> str:
         """Return ``run.sh``: documented shape, line 2 is the ``cd`` (PLT-176); `environment` is the trial's own."""
-        claim = shlex.quote(str(files.claim))
-        run = f"{self._run}{shlex.quote(str(files.stderr))}"
+        claim = shlex.quote(files.text(CLAIM))
+        run = f"{self._run}{shlex.quote(files.text(STDERR))}"
         if self._in_subshell:  # or nobody would be left to record how it ended
             run = f"({run})"
         claiming = _CLAIM.format(file=claim, taken=CLAIM_TAKEN, unwritten=CLAIM_UNWRITTEN)

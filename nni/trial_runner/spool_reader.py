@@ -15,14 +15,17 @@ _CHUNK = 256 * 1024  # about ten milliseconds of parsing: the event loop stays r
 class SpoolReader:
     """One trial's metric file and the place up to which it has been read."""
 
-    def __init__(self, path: Path, offset: int) -> None:
+    def __init__(self, path: Path | str, offset: int) -> None:
         self._path = path
         self._file = -1
         self.offset = offset
+        self.at_end = False
+        """Whether the last :meth:`read` reached the end that the file had then."""
 
     def read(self) -> list[tuple[int, bytes]]:
         """Return further whole lines, each with its place; an empty list when there is none yet."""
         data = self._read_bytes(_CHUNK)
+        self.at_end = len(data) < _CHUNK
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) == _CHUNK:  # one line longer than the chunk
             data = self._read_bytes(8 * _CHUNK)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from nni.training_service.local.process import is_launcher
-from nni.trial_runner.script import Launchers, TrialFiles
+from nni.trial_runner.script import PARAMETERS, SCRIPT, Launchers, TrialFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,9 +58,10 @@ class TrialDirectories:
         ago may be reading them.
         """
         put = _write if new else _replace
-        (files.directory / ".nni").mkdir(parents=True, exist_ok=True)
-        put(str(files.parameters), form.parameters)
-        put(str(files.script), self._launchers.render(files, {**self._own(files, form), **extra}))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(files.text(".nni"))  # noqa: PTH102  (the path is text)
+        put(files.text(PARAMETERS), form.parameters)
+        put(files.text(SCRIPT), self._launchers.render(files, {**self._own(files, form), **extra}))
 
     def environment(self, files: TrialFiles, form: TrialForm) -> dict[str, str]:
         """Return the variables that a trial gets (PLT-167 … PLT-173)."""

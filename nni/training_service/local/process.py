@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from nni.trial_runner.script import LOG, SCRIPT, STDERR
+
 if TYPE_CHECKING:
     from nni.trial_runner.script import TrialFiles
 
@@ -29,12 +31,12 @@ def spawn(files: TrialFiles, environment: dict[bytes, bytes]) -> int:
     create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(files.log), create, 0o644),
-        (os.POSIX_SPAWN_OPEN, 2, str(files.stderr), create, 0o644),
+        (os.POSIX_SPAWN_OPEN, 1, files.text(LOG), create, 0o644),
+        (os.POSIX_SPAWN_OPEN, 2, files.text(STDERR), create, 0o644),
     ]
     return os.posix_spawn(
         bash,
-        [bash, str(files.script)],
+        [bash, files.text(SCRIPT)],
         environment,
         file_actions=actions,
         setsid=True,

@@ -25,7 +25,7 @@ from nni.training_service.local.process import age, is_launcher, spawn
 from nni.training_service.local.warm import WarmStart, parse_command
 from nni.trial_runner.doorbell import Doorbell
 from nni.trial_runner.process import TrialProcess
-from nni.trial_runner.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles
+from nni.trial_runner.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, METRICS, TrialFiles
 from nni.trial_runner.spool_reader import SpoolReader
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class LocalTrainingService(BookkeepingService[_Job]):
             adoption.form,
             start_time=adoption.start_time,
         )
-        job = self._jobs[adoption.form.id] = _Job(detail, files, SpoolReader(files.metrics, adoption.offset))
+        job = self._jobs[adoption.form.id] = _Job(detail, files, SpoolReader(files.text(METRICS), adoption.offset))
         self._idle.clear()
         return job
 
@@ -310,7 +310,7 @@ class LocalTrainingService(BookkeepingService[_Job]):
         return bool(lines)
 
     def _finish(self, job: _Job, code: int | None) -> None:
-        if self._deliver(job):
+        if self._deliver(job) and not job.reader.at_end:
             asyncio.get_running_loop().call_soon(self._finish, job, code)
             return
         detail = job.detail

@@ -20,10 +20,10 @@ from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.gpu import GpuRules, Reader, read_devices
 from nni.training_service.local.directories import TrialDirectories
 from nni.training_service.local.gpus import LocalGpus
-from nni.training_service.local.log_watch import LogLimit, LogWatch
 from nni.training_service.local.process import age, is_launcher, spawn
 from nni.training_service.local.warm import WarmStart, parse_command
 from nni.trial_runner.doorbell import Doorbell
+from nni.trial_runner.log_watch import LogLimit, LogWatch
 from nni.trial_runner.process import TrialProcess
 from nni.trial_runner.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles
 from nni.trial_runner.spool_reader import SpoolReader

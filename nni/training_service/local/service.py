@@ -142,6 +142,16 @@ class LocalTrainingService(BookkeepingService[_Job]):
             job.retry.cancel()
             asyncio.get_running_loop().call_soon(self._start_again, job)
 
+    async def withdraw_trial_job(self, trial_job_id: str) -> bool:
+        """Take back a trial that waits for a GPU, or for room to be started."""
+        job = self._jobs.get(trial_job_id)
+        waits = job is not None and job.process is None and job.retry is not None and job.canceled is None
+        if job is None or job.retry is None or not waits or job.files.read_claim() is not None:
+            return False
+        job.retry.cancel()
+        self._forget(job)
+        return True
+
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Watch those that run, report those that ended meanwhile, start those that never started."""
         for adoption in jobs:

@@ -1,4 +1,4 @@
-"""A real SSH server on the loopback interface, with keys of its own."""
+"""Real SSH servers and a real Slurm cluster on the loopback interface, with keys of their own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,39 @@ from pathlib import Path
 import psutil
 import pytest
 
+SLURM_PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun")
+SLURM_CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+AuthType=auth/munge
+AuthInfo=socket={directory}/munge.sock
+CredType=cred/munge
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+SlurmctldPidFile={directory}/slurmctld.pid
+SlurmdPidFile={directory}/slurmd.pid
+SlurmctldLogFile={directory}/slurmctld.log
+SlurmdLogFile={directory}/slurmd.log
+StateSaveLocation={directory}/state
+SlurmdSpoolDir={directory}/spool
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=defer_batch,batch_sched_delay=0,sched_interval=1,sched_min_interval=0
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+KillWait=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -138,3 +171,47 @@ def ssh_servers(
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start a cluster of one node with four processors; its programs are told where it is."""
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    missing = [name for name in SLURM_PROGRAMS if shutil.which(name, path=path) is None]
+    if missing or os.getuid() != 0:
+        what = (
+            f"{missing[0]} is not installed (Debian: slurm-wlm, munge)" if missing else "only root starts its daemons"
+        )
+        pytest.skip(f"Slurm: {what}")
+    directory = tmp_path_factory.mktemp("slurm")
+    for name in ("state", "spool"):
+        (directory / name).mkdir()
+    key = directory / "munge.key"
+    key.write_bytes(os.urandom(1024))
+    key.chmod(0o400)
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        ports = [probe.getsockname()[1] for probe in (one, other)]
+    conf = directory / "slurm.conf"
+    conf.write_text(SLURM_CONF.format(host=socket.gethostname().partition(".")[0], directory=directory, ports=ports))
+    ends = {"key-file": "key", "socket": "sock", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+    munge = [f"--{name}={directory}/munge.{end}" for name, end in ends.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(conf))
+        patch.setenv("PATH", path)
+        try:
+            subprocess.run(["munged", "--force", *munge], check=True, capture_output=True)
+            subprocess.run(["slurmctld", "-c", "-f", str(conf)], check=True, capture_output=True)
+            subprocess.run(["slurmd", "-f", str(conf)], check=True, capture_output=True)
+            deadline = time.monotonic() + 30
+            while (
+                subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, check=False).stdout.strip() != b"idle"
+            ):
+                assert time.monotonic() < deadline, (directory / "slurmctld.log").read_text()
+                time.sleep(0.1)
+            yield directory
+        finally:
+            for name in ("slurmd.pid", "slurmctld.pid", "munge.pid"):
+                if (directory / name).exists():
+                    os.kill(int((directory / name).read_text()), 15)

@@ -45,7 +45,7 @@ def machine(server: Any, **settings: Any) -> RemoteMachineConfig:
     settings.setdefault("python_path", server.python_path)
     if "password" not in settings:
         settings.setdefault("ssh_key_file", server.key)
-    return RemoteMachineConfig(**{"host": "127.0.0.1", "port": server.port, "user": server.user, **settings})
+    return RemoteMachineConfig(**{"host": server.address, "port": server.port, "user": server.user, **settings})
 
 
 def service(
@@ -382,6 +382,34 @@ async def test_cut_connections_lose_nothing_and_double_nothing(tmp_path: Path, s
         assert (tmp_path / "experiment" / "trials" / name / "trial.log").read_text() == "before\nafter\n"
     await seen.close()
     assert not (server.home / ".nni-remote").exists()
+
+
+async def test_a_connection_that_dies_without_a_word_is_noticed_and_nothing_is_lost(
+    tmp_path: Path, network: Any, ssh_servers: Callable[..., Any], isolated_home: Path
+):
+    """A pulled cable: no packet says that the connection is over, only the answers that do not come."""
+    server = ssh_servers(address=network.address, launcher=network.launcher)
+    server.trust()
+    (isolated_home / ".ssh" / "config").write_text("Host *\n  ServerAliveInterval 1\n  ServerAliveCountMax 2\n")
+    pool = service(tmp_path, [machine(server)])
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "wait"))
+    await seen.until(lambda: len(seen.values("t0", "PERIODICAL")) == 2, "two results")
+    network.pull()
+    there = server.home / ".nni-remote" / EXPERIMENT / f"{server.address}-{server.port}" / "trials" / "t0"
+    (there / "nnioutput" / "go").touch()
+    await seen.until((there / ".nni" / "state").exists, "the end without a manager")
+    await seen.until(lambda: "no connection" in seen.details["t0"].message, "the loss being noticed")
+    assert not seen.ended("t0")
+    network.plug()
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    places = [place for place, _ in seen.lines["t0"]]
+    assert len(places) == len(set(places)) == 4
+    assert (tmp_path / "experiment" / "trials" / "t0" / "trial.log").read_text() == "before\nafter\n"
+    await seen.close()
+    assert nothing_runs_on(server)
 
 
 async def test_a_killed_runner_is_replaced_and_its_trials_run_on(tmp_path: Path, ssh_servers: Callable[..., Any]):

@@ -136,8 +136,8 @@ class Engine:
 
     @property
     def errors(self) -> list[str]:
-        """What went wrong, newest last."""
-        return [*self.state.profile.errors, *([self.fault] if self.fault else [])]
+        """What went wrong, and what is wrong at present with the places where trials run."""
+        return [*self.state.profile.errors, *self.service.problems(), *([self.fault] if self.fault else [])]
 
     # Events in
 

@@ -167,6 +167,10 @@ class TrainingService(ABC):
         del trial_job_id
         return False
 
+    def problems(self) -> list[str]:
+        """Return what people should know of the places where trials run, a line each: which cannot be used, and why."""
+        return []
+
     async def set_cluster_metadata(self, key: str, value: str) -> None:
         """Take a setting of a legacy (v1) configuration; services that have none refuse."""
         raise ValueError(f"{type(self).__name__} has no setting {key!r} (got {value!r})")

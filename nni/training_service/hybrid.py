@@ -49,6 +49,7 @@ class HybridTrainingService(TrainingService):
         self._full: dict[str, float] = {}
         self._waiting: dict[str, float] = {}
         self._running: set[str] = set()
+        self._refused: list[str] = []
         self._in_transit: str | None = None
         self._late_cancel: bool | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -157,6 +158,11 @@ class HybridTrainingService(TrainingService):
                 raise answer
         if not self._usable:
             raise NniError("; ".join(problems))
+        self._refused = problems
+
+    def problems(self) -> list[str]:
+        """Return the problems of all services, and why some cannot be used at all."""
+        return [*self._refused, *(text for name in self._usable for text in self._services[name].problems())]
 
     def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
         """Have `listener` called with what trials report."""

@@ -47,6 +47,7 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 KillWait=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=closed Nodes=ALL AllowAccounts=lab State=UP
 """
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 

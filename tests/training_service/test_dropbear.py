@@ -60,7 +60,18 @@ class Dropbear:
         )
         self.public_key = next(line for line in made.stdout.splitlines() if line.startswith("ssh-ed25519"))
         assert DROPBEAR is not None
-        words = [DROPBEAR, "-F", "-E", "-s", "-p", f"127.0.0.1:{port}", "-r", str(host_key), "-P", str(host_key.with_suffix(".pid"))]
+        words = [
+            DROPBEAR,
+            "-F",
+            "-E",
+            "-s",
+            "-p",
+            f"127.0.0.1:{port}",
+            "-r",
+            str(host_key),
+            "-P",
+            str(host_key.with_suffix(".pid")),
+        ]
         self.process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while not _listens(port):

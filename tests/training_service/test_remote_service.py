@@ -7,6 +7,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from nni.training_service.pool import PoolSettings, PoolTrainingService
 
 pytestmark = [pytest.mark.slow, pytest.mark.requires_module("asyncssh")]
 EXPERIMENT = "ABCDEFGH"
+BARE_PYTHON = Path(sys.executable).resolve()  # outside of the environment that has NNI
 TRIAL = """
 import os, time, nni
 x = nni.get_next_parameter()["x"]
@@ -166,6 +168,11 @@ async def test_an_unreachable_machine_does_not_keep_the_others_from_working(
     dead.stop()
     seen = await succeeds(service(tmp_path, [machine(dead), machine(server)]), 2)
     assert f"127.0.0.1:{dead.port}: cannot be reached" in caplog.text
+    (problem,) = seen.service.problems()  # for the page, and nnictl
+    assert problem.startswith(f"{dead.user}@127.0.0.1:{dead.port}: cannot be reached (")
+    dead.start()
+    dead.trust()
+    await seen.until(lambda: seen.service.problems() == [], "the return of the machine")
     await seen.close()
 
 
@@ -297,6 +304,86 @@ async def test_a_machine_whose_home_cannot_be_written(tmp_path: Path, ssh_server
     text = await problem_of(service(tmp_path, [machine(server)]))
     assert f"127.0.0.1:{server.port}: the home directory there cannot be written: " in text
     assert "/proc/nobody" in text
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, str], None]]:
+    """Return a function that puts a file system of a size over a folder."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size: str) -> None:
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.getuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        (0, "the disk of the home directory there is full: "),
+        (200, "the code directory cannot be stored: No space left on device"),
+    ],
+)
+async def test_a_full_disk_there_is_named_and_when_there_is_room_it_goes_on(
+    tmp_path: Path, ssh_servers: Callable[..., Any], small_disk: Callable[[Path, str], None], kept: int, expected: str
+):
+    server = ssh_servers()
+    server.trust()
+    small_disk(server.home, "4m")
+    (server.home / "data").write_bytes(bytes((4096 - kept) * 1024))
+    pool = service(tmp_path, [machine(server)])
+    (tmp_path / "code" / "data.bin").write_bytes(os.urandom(500_000))
+    pool = service(tmp_path, [machine(server)])
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: any(expected in problem for problem in pool.problems()), "what is wrong")
+    (problem,) = pool.problems()
+    assert problem.startswith(f"{server.user}@127.0.0.1:{server.port}: {expected}")
+    assert "\n" not in problem
+    await seen.until(lambda: expected in seen.details["t0"].message, "the trial's reason")
+    (server.home / "data").unlink()
+    await seen.until(lambda: seen.ended("t0"), "the trial")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    await seen.close()
+
+
+@pytest.mark.parametrize("version", ["1.9.5", None])
+async def test_another_version_of_nni_there_is_a_warning_that_names_the_machine(
+    tmp_path: Path, ssh_servers: Callable[..., Any], version: str | None
+):
+    server = ssh_servers(SetEnv=f"HOME={tmp_path / 'sshd-0' / 'home'}")
+    server.trust()
+    programs, packages = tmp_path / "bin", tmp_path / "packages"
+    programs.mkdir()
+    if version is not None:
+        (packages / f"nni-{version}.dist-info").mkdir(parents=True)
+        (packages / f"nni-{version}.dist-info" / "METADATA").write_text(f"Name: nni\nVersion: {version}\n")
+    (programs / "python3").write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {BARE_PYTHON} "$@"\n')
+    (programs / "python3").chmod(0o755)
+    seen = await succeeds(service(tmp_path, [machine(server, python_path=str(programs))], "echo hello"))
+    (problem,) = seen.service.problems()
+    assert problem.startswith(f"{server.user}@127.0.0.1:{server.port}: NNI ")
+    assert ("is 1.9.5, here " if version else "is not installed in the Python ") in problem
+    await seen.close()
+
+
+async def test_a_runner_of_another_version_is_refused_with_what_to_do(
+    tmp_path: Path, ssh_servers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    server = ssh_servers()
+    server.trust()
+    first = await succeeds(service(tmp_path, [machine(server)]))
+    await first.abandon()
+    await first.service.close()  # type: ignore[attr-defined]
+    monkeypatch.setattr("nni.training_service.pool.link.p.VERSION", 99)
+    text = await problem_of(service(tmp_path, [machine(server)]))
+    assert text.startswith(f"{server.user}@127.0.0.1:{server.port}: the trial runner there speaks version 1 of ")
+    assert "stop the experiment with the version of NNI that started it" in text
 
 
 async def test_times_of_a_machine_are_shifted_to_the_clock_here(

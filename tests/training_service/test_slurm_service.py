@@ -135,6 +135,17 @@ async def test_what_slurm_refuses_is_told_in_its_words_before_the_start(
     assert str(value if isinstance(value, str) else "no-such-option") in str(caught.value)
 
 
+async def test_an_account_that_may_not_use_a_partition_is_told(slurm: Path, places: tuple[Path, Path]):
+    pool = service(places[0], "true", places[1], partition="closed", account="stranger")
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    why = "job's account not known"  # as Slurm has it; a cluster with accounting refuses such a job at once
+    await seen.until(lambda: "t0" in seen.details and why in seen.details["t0"].message.lower(), "why")
+    await seen.close()
+    assert jobs() == []
+
+
 async def test_a_job_that_waits_in_the_queue_says_why(slurm: Path, places: tuple[Path, Path]):
     pool = service(places[0], "true", places[1], options=["--begin=now+1hour"])
     await pool.prepare()

@@ -79,6 +79,8 @@ class RunnerLink:
         self._task: asyncio.Task[None] | None = None
         self._quitting = False
         self._is_greeted = False
+        self.warnings: list[str] = []
+        """What is not as it should be there, although trials can run."""
         self._told: set[str] = set()
 
     @property
@@ -246,6 +248,7 @@ class RunnerLink:
         self.hello = hello
         self._is_greeted = True
         self.skew = time.time_ns() // 1_000_000 - hello.now
+        self.warnings = []
         if hello.nni is None:
             self._warn(
                 f"{self.name}: NNI is not installed in the Python {hello.python} there; trials that import it fail"
@@ -254,6 +257,7 @@ class RunnerLink:
             self._warn(f"{self.name}: NNI there is {hello.nni}, here {__version__}; install the same version")
 
     def _warn(self, text: str) -> None:
+        self.warnings.append(text)
         if text not in self._told:
             self._told.add(text)
             _logger.warning("%s", text)

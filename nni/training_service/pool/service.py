@@ -157,6 +157,17 @@ class PoolTrainingService(BookkeepingService[Job]):
     def _all_links(self) -> list[RunnerLink]:
         return [link for machine in self._machines.values() for link in machine.links]
 
+    def problems(self) -> list[str]:
+        """Return which machines cannot be used at present, and what is not as it should be on the others."""
+        found = []
+        for machine in self._machines.values():
+            base = machine.base
+            is_lost = base.attempts > 0 and not machine.is_ready and not machine.is_lazy
+            if is_lost or base.state is LinkState.UNUSABLE:
+                found.append(base.problem)
+            found += base.warnings
+        return found
+
     async def _let_go(self) -> None:
         self._farewell.close()
         for link in self._all_links():

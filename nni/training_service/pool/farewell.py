@@ -19,6 +19,7 @@ from nni.trial_runner import protocol as p
 from nni.trial_runner.script import TrialFiles
 
 _logger = logging.getLogger(__name__)
+_LAST_TRY = 5.0  # seconds for a machine without a connection to be reached once more
 _SYNCED = 2.0  # seconds after which what was committed has been synced, too
 
 
@@ -143,7 +144,7 @@ class Farewell:
     async def quit(self, link: RunnerLink) -> bool:
         """Have a runner end and remove everything; returns whether it did."""
         is_coming = link.attempts == 0 and link.state is LinkState.CONNECTING
-        is_gone = await link.quit(self._patience if is_coming or link.state is LinkState.READY else 1.0)
+        is_gone = await link.quit(self._patience if is_coming or link.state is LinkState.READY else _LAST_TRY)
         if not is_gone:
             _logger.error("%s: cannot be reached to clean up; what is left there: nnictl platform clean", link.name)
         return is_gone

@@ -41,6 +41,10 @@ def cancel_all() -> None:
     subprocess.run(["scancel", "--user=root"], check=True)
 
 
+def cancel(job: str, *how: str) -> None:
+    subprocess.run(["scancel", *how, job], check=True)
+
+
 def jobs() -> list[str]:
     """Return the states of all jobs that have not ended."""
     found = subprocess.run(["squeue", "-h", "-o", "%T"], capture_output=True, text=True, check=True).stdout.split()
@@ -172,6 +176,34 @@ async def test_a_cancelled_job_takes_its_trial_with_it_and_the_next_gets_another
     await seen.until(lambda: seen.ended("t1"), "the next trial")
     assert seen.history["t1"][-1] is TrialStatus.SUCCEEDED
     await seen.close()
+
+
+@pytest.mark.parametrize(
+    ("is_reused", "how"), [(True, ["--signal=KILL", "--full"]), (False, []), (True, [])], ids=["killed", "own", "ended"]
+)
+async def test_a_trial_whose_job_ends_under_it_is_run_again_in_another(
+    slurm: Path, places: tuple[Path, Path], is_reused: bool, how: list[str]
+):
+    from nni.training_service.slurm import slurm_service
+
+    command = 'echo "$SLURM_JOB_ID"; test -e "$HOME/go" || sleep 100'.replace("$HOME", str(places[1].parent))
+    settings = PoolSettings(EXPERIMENT, places[0], command, places[1], "slurm", grace=1.0, reruns=1)
+    pool = slurm_service(settings, SlurmConfig(max_jobs=2, reuse_mode=is_reused))
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    log = places[0] / "trials" / "t0" / "trial.log"
+    await seen.until(lambda: log.exists() and log.read_text() != "", "the start")
+    first = log.read_text()
+    (places[1].parent / "go").touch()
+    cancel(first.strip(), *how)
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    assert seen.details["t0"].run == 2
+    assert (log.parent / "run-1" / "trial.log").read_text() == first
+    assert log.read_text() not in {"", first}
+    await seen.close()
+    assert jobs() == []
 
 
 async def test_without_slurm_it_says_what_is_missing(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):

@@ -186,8 +186,12 @@ async def test_without_the_wish_it_fails_and_after_as_many_runs_as_wished_too(tm
     await seen.close()
 
 
-@pytest.mark.parametrize("has_forgotten", [False, True])
-async def test_a_trial_that_vanishes_is_run_again_on_the_same_machine(tmp_path: Path, has_forgotten: bool):
+@pytest.mark.parametrize(
+    ("has_forgotten", "how"), [(False, signal.SIGKILL), (False, signal.SIGTERM), (True, signal.SIGKILL)]
+)
+async def test_a_trial_that_vanishes_is_run_again_on_the_same_machine(
+    tmp_path: Path, has_forgotten: bool, how: signal.Signals
+):
     """As after the machine's restart: no process is left, and the disk still has the files, or has not."""
     machines = Machines(tmp_path, 1)
     service = machines.service()
@@ -198,9 +202,10 @@ async def test_a_trial_that_vanishes_is_run_again_on_the_same_machine(tmp_path: 
     told = len(seen.lines["t0"])
     hello = service._machines["m0"].base.hello
     assert hello is not None
+    groups = {os.getpgid(process.pid) for process in machines.trials("m0")}
     psutil.Process(hello.pid).kill()
-    for group in {os.getpgid(process.pid) for process in machines.trials("m0")}:
-        os.killpg(group, signal.SIGKILL)
+    for group in groups:
+        os.killpg(group, how)
     if has_forgotten:
         (Path(hello.root) / "trials" / "t0").rename(tmp_path / "away")
     machines.let_go("m0")

@@ -140,9 +140,8 @@ def test_a_trial_that_is_lost_with_its_machine_is_run_again_and_everybody_sees_i
     services = section(*servers, lostAfter="1s", rerunLostTrials=3)
     config = write_config(services, maxTrialNumber=1, trialConcurrency=1)
     trial = Path(config).with_name("trial.py")
-    trial.write_text(
-        f"{TRIAL}import pathlib\nwhile not pathlib.Path({str(trial)!r} + '.go').exists(): time.sleep(0.05)\n"
-    )
+    wait = f"import pathlib\nwhile not pathlib.Path({str(trial)!r} + '.go').exists(): time.sleep(0.05)\n"
+    trial.write_text(TRIAL + wait)
     assert nnictl("create", "-c", config, "-p", str(free_port)).returncode == 0
     only = lambda: get(free_port, "/trials")["items"][0]  # noqa: E731
     wait_for(lambda: get(free_port, "/trials")["total"] and only()["value"] is not None, "all results of the first run")

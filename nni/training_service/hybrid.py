@@ -208,6 +208,17 @@ class HybridTrainingService(TrainingService):
         elif name is not None:
             await self._services[name].cancel_trial_job(trial_job_id, is_early_stopped=is_early_stopped)
 
+    async def withdraw_trial_job(self, trial_job_id: str) -> bool:
+        """Ask the service of the trial."""
+        name = self._places.get(trial_job_id)
+        if name is None or trial_job_id == self._in_transit:
+            return False
+        is_back = await self._services[name].withdraw_trial_job(trial_job_id)
+        if is_back:
+            self._active[name].pop(trial_job_id, None)
+            self._waiting.pop(trial_job_id, None)
+        return is_back
+
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Give each trial to the service that had it; those that none had, to whoever has least to do."""
         shares: dict[str, list[Adoption]] = {}

@@ -3,10 +3,11 @@
     python benchmarks/platforms.py [--trials 200] [--many 20] [--faults 30]
 
 - rate: trivial trials a minute on one machine in reuse mode, beside ``local`` in the same run;
-- many: CPU time of the manager per trial with many machines, two trials on each;
+- many: CPU time of the manager per trial with many machines, two trials on each, and until all are connected;
 - first: seconds from ``create`` to the first trial RUNNING, a code directory of 10 MB, 4 machines;
 - again: bytes sent of an unchanged code directory of 100 MB by the next experiment;
-- faults: connections cut, runners killed, servers killed and managers killed at random; what was lost or doubled.
+- faults: connections cut, runners killed, servers killed and managers killed at random; what was lost or doubled;
+- lost: machines away for longer than they may be, or restarted; the same, and how many trials were run again.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Server:
     def start(self) -> None:
         self.process = subprocess.Popen([str(SSHD), "-D", "-f", str(self.folder / "config"), "-E", "/dev/null"])
 
-    def cut(self, *, all_of_it: bool) -> None:
+    def cut(self, *, all_of_it: bool, for_seconds: float = 0.3) -> None:
         sessions = psutil.Process(self.process.pid).children(recursive=True)
         if all_of_it:
             self.process.kill()
@@ -77,8 +78,20 @@ class Server:
                 if session.name() == "sshd":
                     session.kill()
         if all_of_it:
-            time.sleep(0.3)
+            time.sleep(for_seconds)
             self.start()
+
+    def restart(self) -> None:
+        """End everything there at once, as a machine does that loses its power, and let it come back."""
+        self.process.kill()
+        self.process.wait()
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.suspend()  # so that none sees the end of another and notes it
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self.start()
 
     def runner(self) -> psutil.Process | None:
         for process in self.processes():
@@ -168,7 +181,11 @@ def many(count: int, trials: int) -> dict[str, float]:
         done = get(port, "/summary")["counts"].get("SUCCEEDED", 0)
         wait_done(port)
         used = sum(manager(folder).cpu_times()[:2]) - before
-    return {"machines": count, "manager_ms_per_trial": 1000 * used / (trials - done)}
+    return {
+        "machines": count,
+        "manager_ms_per_trial": 1000 * used / (trials - done),
+        "manager_ms_to_start": 1000 * before,
+    }
 
 
 def first() -> dict[str, float]:
@@ -197,54 +214,74 @@ def again() -> dict[str, float]:
 
 
 def faults(count: int, trials: int) -> dict[str, Any]:
+    """Nothing is lost and nothing doubled: no trial runs twice, each has all results once."""
+    return _under_faults(count, trials, ["cut", "sshd", "runner", "manager"], {})
+
+
+def lost(count: int, trials: int) -> dict[str, Any]:
+    """Machines go away for longer than they may, or restart: trials run again, and only the last run counts."""
+    kinds = ["cut", "manager", "away", "restart"]
+    return _under_faults(count, trials, kinds, {"lostAfter": "1s", "rerunLostTrials": 100})
+
+
+def _under_faults(count: int, trials: int, kinds: list[str], settings: dict[str, Any]) -> dict[str, Any]:
     with servers(3) as (machines, key), home() as folder:
         experiment = config(machines, key, trials, 6)
+        experiment["trainingService"] |= settings
         port = create(folder, experiment, {"trial.py": NOTE + SLOW})
-        (folder / "notes").mkdir()
         identifier = next(iter(json.loads((folder / "nni-experiments" / ".experiment").read_text())))
-        kinds: dict[str, int] = {}
+        done: dict[str, int] = {}
         for _ in range(count):
-            time.sleep(random.uniform(0.2, 1.5))
-            kind = random.choice(["cut", "sshd", "runner", "manager"])
-            kinds[kind] = kinds.get(kind, 0) + 1
+            time.sleep(random.uniform(0.1, 1.2))
+            kind = random.choice(kinds)
+            done[kind] = done.get(kind, 0) + 1
             machine = random.choice(machines)
-            if kind in {"cut", "sshd"}:
-                machine.cut(all_of_it=kind == "sshd")
+            if kind in {"cut", "sshd", "away"}:
+                machine.cut(all_of_it=kind != "cut", for_seconds=4.0 if kind == "away" else 0.3)
+            elif kind == "restart":
+                machine.restart()
             elif kind == "runner":
                 runner = machine.runner()
                 if runner is not None:
                     runner.kill()
             else:
-                process = manager(folder)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                port = free_port()
-                nnictl(folder, "resume", identifier, "-p", str(port))
+                port = _kill_and_resume(folder, identifier)
             if get(port, "/summary")["status"] == "DONE":
                 break
         wait_done(port)
         rows = all_trials(port)
-        counts = get(port, "/summary")["counts"]
-        wrong = 0
-        for row in rows:
-            metrics = get(port, f"/trials/{row['id']}/metrics")
-            steps = [metric["sequence"] for metric in metrics if metric["type"] == "PERIODICAL"]
-            wrong += row["status"] == "SUCCEEDED" and (steps != list(range(5)) or row["value"] is None)
-        starts = [len(path.read_text().split()) for machine in machines for path in machine.home.glob("starts/*")]
+        starts: dict[str, int] = {}
+        for path in (path for machine in machines for path in machine.home.glob("starts/*")):
+            starts[path.name] = starts.get(path.name, 0) + len(path.read_text().split())
+        measured = {
+            "faults": done,
+            "trials": len(rows),
+            "counts": get(port, "/summary")["counts"],
+            "with_wrong_metrics": sum(_is_wrong(port, row) for row in rows),
+            "run_again": sum(row["runs"] > 1 for row in rows),
+            "started": len(starts),
+            "started_too_often": sum(starts.get(row["id"], 0) > row["runs"] for row in rows),
+        }
         nnictl(folder, "stop", identifier)
         time.sleep(1)
-        left = sum(len(machine.processes()) for machine in machines)
-        kept = sum((machine.home / ".nni-remote").exists() for machine in machines)
-    return {
-        "faults": kinds,
-        "trials": len(rows),
-        "counts": counts,
-        "with_wrong_metrics": wrong,
-        "started": len(starts),
-        "started_twice": sum(number > 1 for number in starts),
-        "processes_left": left,
-        "directories_left": kept,
-    }
+        measured["processes_left"] = sum(len(machine.processes()) for machine in machines)
+        measured["directories_left"] = sum((machine.home / ".nni-remote").exists() for machine in machines)
+    return measured
+
+
+def _kill_and_resume(folder: Path, identifier: str) -> int:
+    process = manager(folder)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    port = free_port()
+    nnictl(folder, "resume", identifier, "-p", str(port))
+    return port
+
+
+def _is_wrong(port: int, row: dict[str, Any]) -> bool:
+    metrics = get(port, f"/trials/{row['id']}/metrics")
+    steps = [metric["sequence"] for metric in metrics if metric["type"] == "PERIODICAL"]
+    return row["status"] == "SUCCEEDED" and (steps != list(range(5)) or row["value"] is None)
 
 
 NOTE = """
@@ -262,7 +299,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--many", type=int, default=20)
     parser.add_argument("--faults", type=int, default=30)
-    parser.add_argument("--only", choices=["rate", "many", "first", "again", "faults"])
+    parser.add_argument("--only", choices=["rate", "many", "first", "again", "faults", "lost"])
     options = parser.parse_args()
     if SSHD is None:
         raise SystemExit("sshd is not installed (Debian: apt-get install openssh-server)")
@@ -272,6 +309,7 @@ def main() -> None:
         "first": first,
         "again": again,
         "faults": lambda: faults(options.faults, options.trials),
+        "lost": lambda: lost(options.faults, options.trials),
     }
     for name, measure in measured.items():
         if options.only in {None, name}:

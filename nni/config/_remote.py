@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from nni.config._errors import Fault
 from nni.config._fields import Count, GpuIndices, PathField, Port, Text, optional, required, secret
 from nni.config._model import ConfigModel
-from nni.config._training_service import TrainingServiceConfig
+from nni.config._runner_service import RunnerServiceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ class RemoteMachineConfig(ConfigModel):
     )
 
 
-class RemoteConfig(TrainingServiceConfig):
+class RemoteConfig(RunnerServiceConfig):
     """Trials run on a list of machines (PLT-100)."""
 
     platform: Literal["remote"] = optional("Run trials on machines reached by SSH.", "remote")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from nni.config._fields import Count, Text, TextOrWhole, optional
-from nni.config._training_service import TrainingServiceConfig
+from nni.config._runner_service import RunnerServiceConfig
 
 
-class SlurmConfig(TrainingServiceConfig):
+class SlurmConfig(RunnerServiceConfig):
     """Trials run in jobs that ``sbatch`` submits from this machine; ours, 2.x had none."""
 
     platform: Literal["slurm"] = optional("Run trials in jobs of a Slurm cluster.", "slurm")

@@ -28,8 +28,8 @@ _CLASSES = {
 }
 _ALIASES = {"pai": "openpai"}  # PLT-334
 
-HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml")
-"""What a list of services may hold (PLT-108)."""
+HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml", "slurm")
+"""What a list of services may hold (PLT-108), and Slurm, which is ours."""
 
 AVAILABLE_PLATFORMS = ("local", "remote", "slurm")
 """What this version can run on; the others are validated only."""

@@ -141,6 +141,7 @@ class TrialRow(TypedDict):
     exitCode: int | None
     directory: str
     service: str
+    runs: int
 
 
 class MetricRow(TypedDict):

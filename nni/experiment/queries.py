@@ -156,6 +156,7 @@ class Queries:
             "exitCode": trial.exit_code,
             "directory": str(self._trial_directory(trial)),
             "service": trial.service,
+            "runs": trial.run,
         }
 
     # 2.x

@@ -136,8 +136,8 @@ class Engine:
 
     @property
     def errors(self) -> list[str]:
-        """What went wrong, newest last."""
-        return [*self.state.profile.errors, *([self.fault] if self.fault else [])]
+        """What went wrong, and what is wrong at present with the places where trials run."""
+        return [*self.state.profile.errors, *self.service.problems(), *([self.fault] if self.fault else [])]
 
     # Events in
 
@@ -168,6 +168,10 @@ class Engine:
             self._changed.add(instruction.trial.id)
         elif isinstance(instruction, ev.SaveMetrics):
             batch.metrics += instruction.metrics
+        elif isinstance(instruction, ev.DropMetrics):
+            trial = instruction.trial
+            batch.metrics = [metric for metric in batch.metrics if metric.trial != trial.sequence]
+            batch.lost[trial.sequence] = trial.offset
         elif isinstance(instruction, ev.SaveProfile):
             batch.profile = self.state.profile
             self._journal.experiment(self.state.profile, self.state.waiting())
@@ -179,7 +183,14 @@ class Engine:
     def _trial_changed(self, detail: TrialJobDetail) -> None:
         self.handle(
             ev.TrialChanged(
-                detail.id, detail.status, detail.start_time, detail.end_time, detail.exit_code, detail.message
+                detail.id,
+                detail.status,
+                detail.start_time,
+                detail.end_time,
+                detail.exit_code,
+                detail.message,
+                detail.service,
+                detail.run,
             )
         )
 
@@ -364,4 +375,4 @@ class Engine:
 
 def _adoption(trial: Trial) -> Adoption:
     form = TrialForm(trial.id, trial.sequence, configuration(trial))
-    return Adoption(form, trial.offset, trial.submit_time, trial.start_time)
+    return Adoption(form, trial.run_offset, trial.submit_time, trial.start_time, trial.run)

@@ -92,6 +92,9 @@ class TrialChanged:
     end_time: int | None = None
     exit_code: int | None = None
     message: str = ""
+    service: str = ""
+    run: int = 1
+    """Grows when the trial is placed again because its machine was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,13 @@ class SaveMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class DropMetrics:
+    """Forget what a trial reported before the run that it is in now."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
 class SaveProfile:
     """Write the experiment's present state."""
 
@@ -246,6 +256,7 @@ class Finish:
 Instruction = (
     SaveTrial
     | SaveMetrics
+    | DropMetrics
     | SaveProfile
     | SaveImport
     | Submit

@@ -8,7 +8,7 @@ from typing import Any
 
 from nni.common import json
 from nni.runtime.protocol import MetricType
-from nni.store import Metric, Trial
+from nni.store import RUN_SPAN, Metric, Trial
 
 _KINDS = {MetricType.PERIODICAL, MetricType.FINAL, MetricType.REQUEST_PARAMETER}
 _LARGEST = 2**63 - 1  # what the database holds
@@ -31,8 +31,9 @@ def read_lines(trial: Trial, lines: list[tuple[int, bytes]]) -> Reading:
         try:
             metric = _parse(trial, position, line)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            place = position % RUN_SPAN
             reading.problems.append(
-                f"trial {trial.id}: skipped the line at byte {position} of .nni/metrics, which is no metric ({error!r})"
+                f"trial {trial.id}: skipped the line at byte {place} of .nni/metrics, which is no metric ({error!r})"
             )
             continue
         reading.metrics.append(metric)

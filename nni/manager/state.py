@@ -304,6 +304,7 @@ class ExperimentState:
             source,
             parameters,
             submit_time=moment.wall,
+            service=_platform(profile.config),
             parameter_index=index,
         )
         profile.next_sequence += 1
@@ -338,6 +339,8 @@ class ExperimentState:
         trial = self.active.get(event.trial_id)
         if trial is None:
             return []
+        trial.service = event.service or trial.service
+        anew = self._run_again(trial, event) if event.run > trial.run else []
         trial.start_time = event.start_time or trial.start_time
         if not event.status.ended:
             self._set_status(trial, event.status)
@@ -345,12 +348,18 @@ class ExperimentState:
                 trial.message = event.message  # why it waits; nothing once it runs
             if event.status is TrialStatus.RUNNING:
                 self._set_deadline(trial, moment)
-            return [SaveTrial(trial)]
+            return [*anew, SaveTrial(trial)]
         trial.exit_code = event.exit_code
         trial.message = trial.message or event.message
         if trial.start_time and event.end_time:
             self._demand.trial_took(max(0, event.end_time - trial.start_time) / 1000)
-        return self._end(trial, trial.stopping or event.status, event.end_time or moment.wall)
+        return [*anew, *self._end(trial, trial.stopping or event.status, event.end_time or moment.wall)]
+
+    def _run_again(self, trial: Trial, event: ev.TrialChanged) -> list[Instruction]:
+        """Drop what a trial reported that was lost with its machine: nothing of two runs is ever mixed."""
+        trial.run_again(event.run)
+        self._deadlines.pop(trial.id, None)
+        return [Warn(f"trial {trial.id}: {event.message}"), ev.DropMetrics(trial)]
 
     def _set_deadline(self, trial: Trial, moment: Moment, ran: float = 0.0) -> None:
         if self.limits.trial_duration is not None and not trial.stopping:
@@ -360,8 +369,9 @@ class ExperimentState:
         trial = self.active.get(event.trial_id)
         if trial is None:
             return []
-        reading = read_lines(trial, event.lines)
-        trial.offset = max(trial.offset, event.end)
+        begin = trial.offset - trial.run_offset
+        reading = read_lines(trial, [(begin + place, line) for place, line in event.lines] if begin else event.lines)
+        trial.offset = max(trial.offset, begin + event.end)
         instructions: list[Instruction] = [Warn(problem) for problem in reading.problems]
         if reading.metrics:
             instructions.append(ev.SaveMetrics(reading.metrics))
@@ -466,6 +476,12 @@ class ExperimentState:
         self._tuner_done = True
         self._initialized = True
         return []
+
+
+def _platform(config: dict[str, Any]) -> str:
+    """Return the platform of all trials; nothing where there are several, one of which will be told."""
+    section = config.get("trainingService") or {}
+    return str(section.get("platform", "")) if isinstance(section, dict) else ""
 
 
 def _is_early(status: TrialStatus | None) -> bool:

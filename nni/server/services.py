@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nni.common.durations import parse_duration
 from nni.common.errors import NniError
 from nni.config import ExperimentConfig, LocalConfig, TrainingServiceConfig
 from nni.training_service import TrainingService
@@ -72,6 +73,7 @@ def _pool(
     from nni.config import RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
     from nni.training_service.pool import PoolSettings  # noqa: PLC0415
 
+    assert isinstance(section, (RemoteConfig, SlurmConfig))
     settings = PoolSettings(
         experiment_id,
         directory,
@@ -80,6 +82,8 @@ def _pool(
         section.platform,
         config.trial_gpu_number,
         log_limit=_log_limit(config),
+        lost_after=parse_duration(section.lost_after),
+        reruns=section.rerun_lost_trials,
     )
     if isinstance(section, SlurmConfig):
         from nni.training_service.slurm import slurm_service  # noqa: PLC0415
@@ -87,7 +91,6 @@ def _pool(
         return slurm_service(settings, section)
     from nni.training_service.remote import remote_service  # noqa: PLC0415
 
-    assert isinstance(section, RemoteConfig)
     return remote_service(settings, section)
 
 

@@ -39,6 +39,10 @@ class ExperimentStatus(str, Enum):
     VIEWED = "VIEWED"
 
 
+RUN_SPAN = 1 << 40
+"""Bytes that the metric file of one run of a trial may have: places of its n-th run begin at (n - 1) times that."""
+
+
 @dataclass(slots=True)
 class Trial:
     """One trial. Times are epoch milliseconds; JSON texts are kept as the tuner and the trial wrote them."""
@@ -61,9 +65,26 @@ class Trial:
     value: float | None = None
     """The number in `final`, where there is one: a bare number or its ``default``."""
     offset: int = 0
-    """How far the trial's metric file has been taken over."""
+    """How far the trial's metric file has been taken over; what was taken of a lost run counts as passed."""
     service: str = "local"
+    """The platform that has it; of several, the one that it was given to."""
     parameter_index: int = 0
+
+    @property
+    def run(self) -> int:
+        """How often it was placed: more than once only where it was lost with its machine."""
+        return self.offset // RUN_SPAN + 1
+
+    @property
+    def run_offset(self) -> int:
+        """How far the metric file of the present run has been taken over."""
+        return self.offset % RUN_SPAN
+
+    def run_again(self, run: int) -> None:
+        """Begin anew: what a lost run reported is as good as never reported."""
+        self.offset = (run - 1) * RUN_SPAN
+        self.start_time = self.final = self.value = None
+        self.intermediates = 0
 
 
 def configuration(trial: Trial) -> str:
@@ -76,7 +97,7 @@ def configuration(trial: Trial) -> str:
 
 
 class Metric(NamedTuple):
-    """One reported result; `position` (its place in the trial's metric file) makes it unique."""
+    """One reported result; `position` (its place in the trial's metric file, see `RUN_SPAN`) makes it unique."""
 
     trial: int
     position: int

@@ -48,6 +48,8 @@ class Batch:
     profile: Profile | None = None
     notes: dict[int, tuple[str, list[str]]] = field(default_factory=dict)
     """Note and tags of trials, by their numbers."""
+    lost: dict[int, int] = field(default_factory=dict)
+    """By the numbers of trials that run again, the place before which everything is dropped that they reported."""
 
     def __bool__(self) -> bool:
         return bool(self.trials or self.metrics or self.imports or self.profile or self.notes)
@@ -140,6 +142,8 @@ class Store:
             for trial in batch.trials.values():
                 ended = revision if trial.status.ended else None
                 execute(_SAVE_TRIAL, (*_trial_row(trial), revision, revision, ended))
+            for sequence, place in batch.lost.items():
+                execute("DELETE FROM metric WHERE trial = ? AND position < ?", (sequence, place))
             for time, data in batch.imports:
                 execute("INSERT INTO import VALUES (?, ?, ?)", (revision, time, data))
             for sequence, (note, tags) in batch.notes.items():

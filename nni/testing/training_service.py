@@ -173,6 +173,7 @@ class TrainingServiceConformance:
             await seen.until(lambda: log.exists() and "hello from wait" in log.read_text(), "the log")
             assert not seen.ended("t0")
             await seen.until(lambda: seen.values("t0", "PERIODICAL") == [0, 1, 2], "metrics of a running trial")
+            assert not await seen.service.withdraw_trial_job("t0"), "a trial that runs is not taken back"
             self.let_go("t0")
             await seen.until(lambda: seen.ended("t0"), "the end")
             await seen.close()

@@ -49,6 +49,10 @@ class TrialJobDetail:
     message: str = ""
     is_early_stopped: bool | None = None
     tags: list[str] = field(default_factory=list)
+    service: str = ""
+    """The platform that has it, where there are several."""
+    run: int = 1
+    """Grows when the trial begins anew, because it was lost with its machine: what it reported before is dropped."""
 
     @property
     def sequence_id(self) -> int:
@@ -74,6 +78,7 @@ class Adoption(NamedTuple):
     offset: int
     submit_time: int
     start_time: int | None
+    run: int = 1
 
 
 MetricListener = Callable[[TrialJobMetric], None]
@@ -96,7 +101,9 @@ class TrainingService(ABC):
     - A trial is a process group of its own. When its end is reported, no process of the group is left.
     - Trials outlive the manager. After a crash a new service is given them by :meth:`adopt_trial_jobs`; it finds those
       that run, reports the end of those that ended meanwhile, and starts those that never started.
-    - No trial starts twice, also when it is submitted again after a crash.
+    - No trial starts twice, also when it is submitted again after a crash. A trial that was lost with its machine may
+      be run again where the configuration says so: it is told WAITING with its `run` one higher, and from then on
+      nothing of an earlier run is told any more. Places in its metric stream begin anew.
     - Metric lines are delivered in order, each at least once; a line's place identifies it, so the listener can tell a
       repetition.
     """
@@ -151,6 +158,18 @@ class TrainingService(ABC):
     @abstractmethod
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Take over the unfinished trials of a manager that died."""
+
+    async def withdraw_trial_job(self, trial_job_id: str) -> bool:
+        """Take back a trial that waits for room, so that another service may have it; returns whether that was done.
+
+        After it the service knows nothing of the trial. One that runs, or may have been started, is not taken back.
+        """
+        del trial_job_id
+        return False
+
+    def problems(self) -> list[str]:
+        """Return what people should know of the places where trials run, a line each: which cannot be used, and why."""
+        return []
 
     async def set_cluster_metadata(self, key: str, value: str) -> None:
         """Take a setting of a legacy (v1) configuration; services that have none refuse."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from pathlib import Path
 
 from nni.common.errors import NniError
@@ -19,12 +20,17 @@ from nni.training_service.base import (
 )
 
 _logger = logging.getLogger(__name__)
+_PATIENCE = 5.0  # seconds that a trial waits in one service before another one that may have room gets it
+_PAUSE = 1.0  # seconds between two looks at trials that wait
+_FULL = 60.0  # seconds after which a service is asked again that had no room, if nothing was heard of it until then
 
 
 class HybridTrainingService(TrainingService):
     """Hands each trial to one of several services, and remembers on the disk to which.
 
-    A service in which a trial waits for room counts as full, and gets another trial only when all are full.
+    A service in which a trial waits for room counts as full, until a trial ends or starts there; it gets another trial
+    only when all are full. A trial that has waited a while goes to a service that is not: so nothing waits for a
+    service that is lost, or busy for long, as long as another one has room.
 
     Parameters
     ----------
@@ -40,18 +46,102 @@ class HybridTrainingService(TrainingService):
         self._usable = list(services)
         self._active: dict[str, dict[str, TrialJobDetail]] = {name: {} for name in services}
         self._places: dict[str, str] = {}
+        self._full: dict[str, float] = {}
+        self._waiting: dict[str, float] = {}
+        self._running: set[str] = set()
+        self._refused: list[str] = []
+        self._in_transit: str | None = None
+        self._late_cancel: bool | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._moving: asyncio.Task[None] | None = None
         for name, service in services.items():
             service.add_trial_job_status_listener(self._note(name))
 
     def _note(self, name: str) -> StatusListener:
+        platform = name.partition("-")[2]
+
         def note(detail: TrialJobDetail) -> None:
             if detail.status.ended:
                 self._active[name].pop(detail.id, None)
+            self._note_waiting(name, detail)
+            self._look_soon()
             if not detail.message and detail.status is not TrialStatus.WAITING:
-                detail.message = f"on {name.partition('-')[2]}"
+                detail.message = f"on {platform}"
+            detail.service = platform
             detail.tags = [name, *(tag for tag in detail.tags if tag != name)]
 
         return note
+
+    # Trials that wait
+
+    def _note_waiting(self, name: str, detail: TrialJobDetail) -> None:
+        if detail.status is TrialStatus.WAITING:
+            self._running.discard(detail.id)
+            if detail.message:
+                self._waiting.setdefault(detail.id, time.monotonic())
+            return
+        self._waiting.pop(detail.id, None)
+        if detail.status.ended or detail.id not in self._running:
+            self._full.pop(name, None)
+        if detail.status.ended:
+            self._running.discard(detail.id)
+        else:
+            self._running.add(detail.id)
+
+    def _look_soon(self) -> None:
+        """Look at the trials that wait when the first of them has waited long enough."""
+        if self._timer is None and self._waiting:
+            longest = max(0.0, min(self._waiting.values()) + _PATIENCE - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(max(_PAUSE, longest), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._moving is None or self._moving.done():
+            self._moving = asyncio.get_running_loop().create_task(self._move_all())
+
+    async def _move_all(self) -> None:
+        """Give trials that have waited long enough to services that may have room for them."""
+        now = time.monotonic()
+        impatient = [trial_id for trial_id, since in self._waiting.items() if now - since >= _PATIENCE]
+        self._full |= {self._places[trial_id]: now for trial_id in impatient if trial_id in self._places}
+        for trial_id in impatient:
+            origin = self._places.get(trial_id)
+            targets = [name for name in self._usable if name != origin and not self._is_full(name)]
+            if origin is not None and targets:
+                await self._move(trial_id, origin, min(targets, key=lambda name: len(self._active[name])))
+        self._look_soon()
+
+    async def _move(self, trial_id: str, origin: str, target: str) -> None:
+        detail = self._active[origin].get(trial_id)
+        if detail is None:
+            self._waiting.pop(trial_id, None)
+            return
+        self._in_transit, self._late_cancel = trial_id, None
+        if await self._services[origin].withdraw_trial_job(trial_id):
+            _logger.info("trial %s waited in %s and is given to %s", trial_id, origin, target)
+            self._waiting.pop(trial_id, None)
+            self._active[origin].pop(trial_id, None)
+            try:
+                await self._hand_over(detail.form, target)
+            except OSError as error:
+                _logger.warning("trial %s cannot be started in %s: %s", trial_id, target, error)
+                await self._hand_over(detail.form, origin)
+        elif trial_id in self._waiting:
+            self._waiting[trial_id] = time.monotonic()
+        self._in_transit = None
+        if self._late_cancel is not None:
+            await self.cancel_trial_job(trial_id, is_early_stopped=self._late_cancel)
+
+    async def _hand_over(self, form: TrialForm, name: str) -> TrialJobDetail:
+        self._remember(form.id, name)
+        detail = await self._services[name].submit_trial_job(form)
+        detail.service = name.partition("-")[2]
+        if not detail.status.ended:
+            self._active[name][form.id] = detail
+        return detail
+
+    def _is_full(self, name: str) -> bool:
+        return time.monotonic() - self._full.get(name, -_FULL) < _FULL
 
     async def prepare(self) -> None:
         """Prepare all; raises ``NniError`` if none can be used, and goes on without those that cannot."""
@@ -68,6 +158,11 @@ class HybridTrainingService(TrainingService):
                 raise answer
         if not self._usable:
             raise NniError("; ".join(problems))
+        self._refused = problems
+
+    def problems(self) -> list[str]:
+        """Return the problems of all services, and why some cannot be used at all."""
+        return [*self._refused, *(text for name in self._usable for text in self._services[name].problems())]
 
     def add_trial_job_metric_listener(self, listener: MetricListener) -> None:
         """Have `listener` called with what trials report."""
@@ -94,12 +189,7 @@ class HybridTrainingService(TrainingService):
 
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Give a trial to a service; one that was given away before a crash goes to the same."""
-        name = self._place(form.id) or self._choose()
-        self._remember(form.id, name)
-        detail = await self._services[name].submit_trial_job(form)
-        if not detail.status.ended:
-            self._active[name][form.id] = detail
-        return detail
+        return await self._hand_over(form, self._place(form.id) or self._choose())
 
     def seconds_since_start(self, trial_job_id: str) -> float | None:
         """Ask the service to which the trial was given."""
@@ -113,8 +203,21 @@ class HybridTrainingService(TrainingService):
     async def cancel_trial_job(self, trial_job_id: str, *, is_early_stopped: bool = False) -> None:
         """Ask the service of the trial."""
         name = self._places.get(trial_job_id)
-        if name is not None:
+        if trial_job_id == self._in_transit:
+            self._late_cancel = is_early_stopped
+        elif name is not None:
             await self._services[name].cancel_trial_job(trial_job_id, is_early_stopped=is_early_stopped)
+
+    async def withdraw_trial_job(self, trial_job_id: str) -> bool:
+        """Ask the service of the trial."""
+        name = self._places.get(trial_job_id)
+        if name is None or trial_job_id == self._in_transit:
+            return False
+        is_back = await self._services[name].withdraw_trial_job(trial_job_id)
+        if is_back:
+            self._active[name].pop(trial_job_id, None)
+            self._waiting.pop(trial_job_id, None)
+        return is_back
 
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Give each trial to the service that had it; those that none had, to whoever has least to do."""
@@ -140,6 +243,11 @@ class HybridTrainingService(TrainingService):
 
     async def clean_up(self) -> None:
         """Clean up all services."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._moving is not None:
+            self._moving.cancel()
+            await asyncio.gather(self._moving, return_exceptions=True)
         await asyncio.gather(*(service.clean_up() for service in self._services.values()))
 
     async def run(self) -> None:
@@ -147,11 +255,14 @@ class HybridTrainingService(TrainingService):
         await asyncio.gather(*(service.run() for service in self._services.values()))
 
     def _choose(self) -> str:
-        """Return the service with least to do, one without a waiting trial if there is one."""
+        """Return the service with least to do, one that is not full if there is one."""
         return min(self._usable, key=lambda name: (self._waits(name), len(self._active[name])))
 
     def _waits(self, name: str) -> bool:
-        return any(detail.message and detail.start_time is None for detail in self._active[name].values())
+        is_waited_for = any(
+            detail.message and detail.status is TrialStatus.WAITING for detail in self._active[name].values()
+        )
+        return is_waited_for or self._is_full(name)
 
     def _place(self, trial_id: str) -> str | None:
         with contextlib.suppress(OSError):
@@ -162,7 +273,7 @@ class HybridTrainingService(TrainingService):
     def _remember(self, trial_id: str, name: str) -> None:
         self._places[trial_id] = name
         path = self._place_file(trial_id)
-        if not path.exists():
+        if self._place(trial_id) != name:
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_suffix(".new")
             new.write_text(name)

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from nni.common.log_text import text_parts
 from nni.trial_runner import protocol as p
 from nni.trial_runner.spool_reader import SpoolReader
 from nni.trial_runner.trial import OUTPUT, RunnerTrial
@@ -77,12 +78,23 @@ class _Log:
                 self._file = os.open(self._path, os.O_RDONLY)
             except OSError:
                 return None
-        data = os.pread(self._file, p.PIECE, self._place)
+        data = self._read()
         if not data:
             return None
         message = p.Text(trial, self._name, self._place, data)
         self._place += len(data)
         return message
+
+    def _read(self) -> bytes:
+        """Return what stands at the place, or behind the hole there, where the middle of a long log was dropped."""
+        data = os.pread(self._file, p.PIECE, self._place)
+        if b"\0" not in data:
+            return data
+        for begin, end in text_parts(self._file):
+            if end > self._place:
+                self._place = max(begin, self._place)
+                return os.pread(self._file, min(p.PIECE, end - self._place), self._place)
+        return b""
 
     def has_grown(self) -> bool:
         try:

@@ -44,11 +44,16 @@ class Message:
 
 @dataclass
 class Greeting(Message):
-    """First message. `experiment` is shown in the runner's log; `grace` is the time between SIGTERM and SIGKILL."""
+    """First message. `experiment` is shown in the runner's log; `grace` is the time between SIGTERM and SIGKILL.
+
+    `log_limit` is how many bytes each log of a trial may take here, `log_setting` how a person knows that limit.
+    """
 
     version: int
     experiment: str
     grace: float
+    log_limit: int | None = None
+    log_setting: str = ""
 
 
 @dataclass
@@ -73,7 +78,8 @@ class Blob(Message):
 class Start(Message):
     """Run a trial if it was never started, and send what it reports from these places on.
 
-    `is_new` is False for a trial that is known to have been started: if there is no trace of it, it is lost.
+    `trial`, here and elsewhere, is the trial's id, or for its n-th run (those before were lost) ``<id>.<n>``.
+    `is_new` is False for one that is known to have been started: if there is no trace of it, it is lost.
     """
 
     trial: str
@@ -306,9 +312,10 @@ def _message(head: dict[str, Any], payload: bytes) -> Message:
     if kind is None:
         raise ProtocolError(f"an unknown message: {head.get('type')!r}")
     try:
-        message: Message = kind(**{name: head[name] for name in _FIELDS[kind]})
-    except KeyError as error:
-        raise ProtocolError(f"{kind.__name__} without {error}") from None
+        message: Message = kind(**{name: head[name] for name in _FIELDS[kind] if name in head})
+    except TypeError:
+        missing = ", ".join(name for name in _FIELDS[kind] if name not in head)
+        raise ProtocolError(f"{kind.__name__} without {missing}") from None
     if payload:
         message.payload = payload
     return message

@@ -18,6 +18,7 @@ from nni.trial_runner import protocol as p
 from nni.trial_runner.code_store import CodeStore, cache_directory
 from nni.trial_runner.connection import Connection
 from nni.trial_runner.doorbell import Doorbell
+from nni.trial_runner.log_watch import LogLimit, LogWatch
 from nni.trial_runner.machine import look, nni_version
 from nni.trial_runner.trial import RunnerTrial
 
@@ -25,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
+
+    from nni.trial_runner.script import TrialFiles
 
 SOCKET, LOCK, LOG, DOORBELL = "runner.sock", "runner.lock", "runner.log", ".doorbell"
 _LOG_LOOK = 0.5  # seconds between looks at the logs of running trials, while somebody wants to hear of them
@@ -52,6 +55,8 @@ class Runner:
         self._quitting = False
         self._forgotten: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._limit: LogLimit | None = None
+        self._forgotten_trials: set[str] = set()
 
     async def run(self) -> None:
         """Serve until the manager says that the experiment is over."""
@@ -123,6 +128,8 @@ class Runner:
             self._connection.close()
         self._connection = connection
         self._grace = greeting.grace
+        if greeting.log_limit is not None:
+            self._limit = LogLimit(greeting.log_limit, greeting.log_setting)
         _say(f"experiment {greeting.experiment}: the manager is connected")
         python = platform.python_version()
         now = time.time_ns() // 1_000_000
@@ -131,6 +138,9 @@ class Runner:
             p.Hello(p.VERSION, str(self._root), socket.gethostname(), os.getpid(), python, nni_version(), now, known)
         )
         self._spawn(self._look(connection))
+
+    def _busy_files(self) -> list[TrialFiles]:
+        return [trial.files for trial in self._trials.values() if trial.is_busy]
 
     async def _take_code(self, message: p.Message, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
@@ -150,10 +160,17 @@ class Runner:
 
     def _forget(self, identifier: str, connection: Connection) -> None:
         connection.forget(identifier)
+        self._forgotten_trials.add(identifier)
+        self._remove_forgotten(identifier)
+
+    def _remove_forgotten(self, identifier: str) -> None:
+        """Remove a trial that the manager is done with, once it has ended."""
         trial = self._trials.get(identifier)
-        if trial is not None and trial.end is not None:
-            del self._trials[identifier]
-            asyncio.get_running_loop().run_in_executor(None, trial.remove)
+        if identifier in self._forgotten_trials and (trial is None or trial.end is not None):
+            self._forgotten_trials.discard(identifier)
+            if trial is not None:
+                del self._trials[identifier]
+                asyncio.get_running_loop().run_in_executor(None, trial.remove)
 
     async def _look(self, connection: Connection) -> None:
         groups = {group for group in (trial.group for trial in self._trials.values()) if group is not None}
@@ -186,6 +203,8 @@ class Runner:
             self._connection.mark(trial.id)
         if trial.end is None and (self._watch is None or self._watch.done()):
             self._watch = asyncio.get_running_loop().create_task(self._watch_logs())
+        if trial.end is not None and trial.id in self._forgotten_trials:
+            asyncio.get_running_loop().call_soon(self._remove_forgotten, trial.id)
         if self._quitting:
             asyncio.get_running_loop().call_soon(self._end_if_done)
 
@@ -196,17 +215,25 @@ class Runner:
             self._connection.mark_all()
         for identifier in identifiers:
             self._connection.mark(identifier)
+            for name in self._trials:  # a further run of a trial has a name of its own, but rings with the trial's
+                if name.startswith(f"{identifier}."):
+                    self._connection.mark(name)
 
     async def _watch_logs(self) -> None:
         """Look at the logs as long as trials run; an idle runner looks at nothing."""
         sweep = time.monotonic() + _SWEEP
+        limiter = None
         while any(trial.is_busy for trial in self._trials.values()):
+            if limiter is None and self._limit is not None:  # before a log fills this disk, or the connection
+                limiter = asyncio.get_running_loop().create_task(LogWatch(self._limit, self._busy_files).run())
             await asyncio.sleep(_LOG_LOOK)
             if self._connection is not None:
                 self._connection.mark_grown()
                 if time.monotonic() > sweep:
                     self._connection.mark_all()
                     sweep = time.monotonic() + _SWEEP
+        if limiter is not None:
+            limiter.cancel()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -227,8 +254,12 @@ def serve(root: Path) -> int:
         Path(SOCKET).unlink()
     os.umask(0o022)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(Runner(root).run())
+    asyncio.run(_run(root))
     return 0
+
+
+async def _run(root: Path) -> None:
+    await Runner(root).run()  # made here: before Python 3.10 an event belongs to the loop in which it was made
 
 
 def _remove(root: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from nni.trial_runner.code_store import CodeStore
     from nni.trial_runner.protocol import Start
 
+_SHUTDOWN = {128 + signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGKILL}
+_LAST_MOMENT = 0.5  # seconds
 CODE, OUTPUT = "code", "nnioutput"
 """The trial's own copy of the code directory, and its output directory (PLT-168, 179, 319)."""
 
@@ -74,6 +77,8 @@ class RunnerTrial:
             return False
         if is_launcher(pid, self.files):
             self._watch(pid, child=False)
+        elif self._is_ended_from_outside(None):
+            self._ended(None, is_known=False)  # with the runner before: by whoever shut the machine down, or the job
         else:
             self._ended(None)
         return True
@@ -144,6 +149,8 @@ class RunnerTrial:
                 self._process, self.started = None, None
                 self.refusal = OSError("no space left to record its process id")
                 self._on_change(self)
+            elif self._is_ended_from_outside(code):  # maybe by who ends this runner, too, in a moment
+                asyncio.get_running_loop().call_later(_LAST_MOMENT, self._ended, code)
             else:
                 self._ended(code)
 
@@ -152,9 +159,16 @@ class RunnerTrial:
         if self._is_stopped:
             self._process.stop()
 
-    def _ended(self, code: int | None) -> None:
+    def _is_ended_from_outside(self, code: int | None) -> bool:
+        """Return whether a signal ended it that this runner did not send."""
+        state = self.files.read_state()
+        found = state[0] if state is not None else 128 - (code or 0)
+        return found in _SHUTDOWN and not self._is_stopped
+
+    def _ended(self, code: int | None, *, is_known: bool = True) -> None:
         found = code if code is None or code >= 0 else 128 - code
-        self.end = self.files.read_state() or (found, _now())
+        state = self.files.read_state() if is_known else None
+        self.end = state or (found, _now())
         text = f"{'-' if self.end[0] is None else self.end[0]} {self.end[1]}"
         with contextlib.suppress(OSError):  # then the next runner cannot tell more than that it ended
             self._ended_file.parent.mkdir(parents=True, exist_ok=True)

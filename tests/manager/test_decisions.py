@@ -405,3 +405,38 @@ def test_a_suggestion_left_over_is_forgotten_with_the_dispatcher_that_made_it():
     raised = play(ev.ConfigChanged({**play.profile.config, "maxTrialNumber": 2}, "maxTrialNumber"))
     assert not submitted(raised)
     assert requests(play(ev.DispatcherStarted())) == 1
+
+
+def test_a_trial_that_runs_again_begins_from_nothing_and_its_places_anew():
+    play = Play(maxTrialDuration="10s")
+    play.begin()
+    (trial,) = submitted(play.suggest())
+    play.run(trial)
+    play(ev.MetricsRead(trial.id, [line("PERIODICAL", 1), line("FINAL", 5, 50)], 100), after=6.0)
+    assert (trial.intermediates, trial.value, trial.run) == (1, 5.0, 1)
+    told = play(ev.TrialChanged(trial.id, TrialStatus.WAITING, message="waits to be run again", run=2))
+    assert [i.trial for i in told if isinstance(i, ev.DropMetrics)] == [trial]
+    assert (trial.intermediates, trial.value, trial.final, trial.start_time) == (0, None, None, None)
+    assert (trial.status, trial.run, trial.run_offset) == (TrialStatus.WAITING, 2, 0)
+    play.run(trial)
+    again = play(ev.MetricsRead(trial.id, [line("PERIODICAL", 2), line("PERIODICAL", 3, 50)], 100))
+    (saved,) = [i.metrics for i in again if isinstance(i, ev.SaveMetrics)]
+    assert [metric.value for metric in saved] == ["2", "3"]
+    assert len({metric.position for metric in saved}) == 2
+    assert play(ev.MetricsRead(trial.id, [line("PERIODICAL", 3, 50)], 100)) != []
+    assert (trial.intermediates, trial.run_offset) == (2, 100)
+    assert not [i for i in play(ev.Tick(), after=9.0) if isinstance(i, ev.Cancel)]  # its time began anew, too
+    assert [i for i in play(ev.Tick(), after=2.0) if isinstance(i, ev.Cancel)]
+
+
+def test_a_trial_bears_the_name_of_its_platform_as_soon_as_it_is_known():
+    play = Play(trainingService={"platform": "remote"})
+    play.begin()
+    (trial,) = submitted(play.suggest())
+    assert trial.service == "remote"
+    play = Play(trainingService=[{"platform": "remote"}, {"platform": "local"}])
+    play.begin()
+    (trial,) = submitted(play.suggest())
+    assert trial.service == ""
+    play(ev.TrialChanged(trial.id, TrialStatus.RUNNING, service="local"))
+    assert trial.service == "local"

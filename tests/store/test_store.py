@@ -219,3 +219,15 @@ def test_a_database_of_before_there_were_notes_is_read_as_it_is_and_gets_them_wh
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
         assert connection.execute("SELECT count(*) FROM note").fetchone() == (0,)
+
+
+def test_what_a_lost_run_reported_is_dropped_and_what_the_next_one_reports_is_kept(store: Store, read: Reader):
+    trial = Trial("abcde", 0, 0, "algorithm", "{}")
+    store.commit(batch(trial, metrics=[metric(0, place) for place in (0, 50)]))
+    trial.run_again(2)
+    again = batch(trial, metrics=[metric(0, trial.offset + 0, value="1")])
+    again.lost[0] = trial.offset
+    store.commit(again)
+    assert [found.value for _, found in read.metrics()] == ["1"]
+    (stored,) = store.unfinished()
+    assert (stored.run, stored.run_offset) == (2, 0)

@@ -77,3 +77,20 @@ def test_what_a_stop_took_away_counts_against_no_limit(tmp_path):
     counts = {"SUCCEEDED": 2, "FAILED": 1, "EARLY_STOPPED": 1, "SYS_CANCELED": 3, "RUNNING": 0}
     assert "Trials       4/4   2 SUCCEEDED  1 FAILED  1 EARLY_STOPPED  3 SYS_CANCELED" in shown(tmp_path, counts=counts)
     assert state({**SUMMARY, "counts": counts}).startswith("4/4, 1 failed")
+
+
+def test_where_trials_ran_is_shown_where_it_is_not_this_machine_alone():
+    console = Console(width=140, no_color=True)
+    row = {"sequence": 1, "status": "SUCCEEDED", "startTime": 0, "endTime": 9, "value": 1, "parameters": {"x": 1}}
+    local = [{**row, "id": name, "service": "local"} for name in ("one", "two")]
+    for rows, shows in ((local, False), ([local[0], {**local[1], "service": "slurm"}], True)):
+        with console.capture() as capture:
+            console.print(_describe.trials(rows, 140))
+        assert ("Service" in capture.get()) is shows
+        assert ("slurm" in capture.get()) is shows
+
+
+def test_trials_that_were_run_again_are_named():
+    rows = [{"id": "one", "runs": 1}, {"id": "two", "runs": 3}, {"id": "three"}]  # the last one's manager is older
+    assert _describe.run_again(rows) == ["run again, the machine was lost: two (run 3)"]
+    assert _describe.run_again(rows[:1]) == []

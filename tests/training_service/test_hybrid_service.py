@@ -13,7 +13,14 @@ from nni.testing.training_service import Observer, TrainingServiceConformance, f
 from nni.training_service import TrainingService
 from nni.training_service.hybrid import HybridTrainingService
 from nni.training_service.local import LocalSettings, LocalTrainingService
-from nni.training_service.pool import PoolSettings, PoolTrainingService, ProcessSite
+from nni.training_service.pool import (
+    Channel,
+    Environment,
+    PoolSettings,
+    PoolTrainingService,
+    ProcessSite,
+    UnreachableError,
+)
 
 EXPERIMENT = "ABCDEFGH"
 
@@ -72,6 +79,135 @@ async def test_trials_are_shared_and_it_is_told_where_each_ran(tmp_path: Path):
     assert sorted(logs) == ["local", "local", "test", "test"]
     told = [seen.details[name].message for name in names]
     assert told == ["on local" if log == "local" else "on far" for log in logs]
+    await seen.close()
+
+
+class SmallSite(ProcessSite):
+    """A machine with room for one trial, which a test can cut off."""
+
+    capacity = 1
+    is_cut = False
+
+    def environment(self, label: str) -> Environment:
+        inner = super().environment(label)
+        connect = inner.connect
+
+        async def connect_unless_cut() -> Channel:
+            if self.is_cut:
+                raise UnreachableError(f"{self.name}: cannot be reached (the test cut it off)")
+            return await connect()
+
+        inner.connect = connect_unless_cut  # type: ignore[method-assign]
+        return inner
+
+
+class Pair:
+    """Two services with room for one trial each."""
+
+    command = 'until test -e "$HOME/go-$NNI_TRIAL_JOB_ID"; do sleep 0.05; done; echo "$HOME"'
+
+    def __init__(self, tmp_path: Path) -> None:
+        (tmp_path / "code").mkdir()
+        self.directory = tmp_path / "experiment"
+        (self.directory / "trials").mkdir(parents=True)
+        self.homes = {name: tmp_path / name for name in ("one", "two")}
+        for home in self.homes.values():
+            home.mkdir()
+        self.sites = {name: SmallSite(name, home, EXPERIMENT) for name, home in self.homes.items()}
+        self.pools = {name: self._pool(tmp_path / "code", name) for name in self.homes}
+        self.hybrid = HybridTrainingService(self.directory, {"0-one": self.pools["one"], "1-two": self.pools["two"]})
+
+    def _pool(self, code: Path, name: str) -> PoolTrainingService:
+        settings = PoolSettings(
+            EXPERIMENT, self.directory, self.command, code, "test", grace=1.0, lost_after=0.2, reruns=1
+        )
+        return PoolTrainingService(settings, [self.sites[name]])
+
+    def cut(self, name: str) -> None:
+        self.sites[name].is_cut = True
+        for machine in self.pools[name]._machines.values():
+            machine.base.reset()
+
+    def let_go(self, trial_id: str) -> None:
+        for home in self.homes.values():
+            (home / f"go-{trial_id}").touch()
+
+    def ran_on(self, trial_id: str) -> str:
+        return Path((self.directory / "trials" / trial_id / "trial.log").read_text().strip()).name
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have trials that wait looked at without a pause."""
+    for name in ("_PATIENCE", "_PAUSE"):
+        monkeypatch.setattr(f"nni.training_service.hybrid.{name}", 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+async def test_a_trial_that_waits_goes_where_there_is_room_first(tmp_path: Path):
+    pair = Pair(tmp_path)
+    await pair.hybrid.prepare()
+    seen = Observer(pair.hybrid)
+    for number in range(4):
+        await pair.hybrid.submit_trial_job(form(f"t{number}", "x", number))
+    await seen.until(lambda: sum(h[-1] is TrialStatus.RUNNING for h in seen.history.values()) == 2, "two trials")
+    services = {name: detail.service for name, detail in seen.details.items() if detail.status is TrialStatus.RUNNING}
+    assert sorted(services.values()) == ["one", "two"]
+    (first,) = [name for name, service in services.items() if service == "one"]
+    rest = {f"t{number}" for number in range(4)} - services.keys()
+    pair.let_go(first)
+    for _ in range(2):  # whichever service they waited in, both run where the one trial ended
+        await seen.until(lambda: any(seen.history[name][-1] is TrialStatus.RUNNING for name in rest), "the next")
+        (runs,) = [name for name in rest if seen.history[name][-1] is TrialStatus.RUNNING]
+        assert seen.details[runs].service == "one"
+        pair.let_go(runs)
+        await seen.until(lambda runs=runs: seen.ended(runs), "its end")
+        rest.discard(runs)
+        assert pair.ran_on(runs) == "one"
+    (last,) = services.keys() - {first}
+    pair.let_go(last)
+    await seen.until(lambda: seen.ended(last), "the end")
+    assert {history.count(TrialStatus.RUNNING) for history in seen.history.values()} == {1}
+    await seen.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+async def test_a_trial_that_is_lost_with_its_service_is_run_again_in_another(tmp_path: Path):
+    pair = Pair(tmp_path)
+    await pair.hybrid.prepare()
+    seen = Observer(pair.hybrid)
+    await pair.hybrid.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: seen.history.get("t0", [])[-1:] == [TrialStatus.RUNNING], "the start")
+    pair.cut("one")
+    await seen.until(
+        lambda: seen.history["t0"][-1] is TrialStatus.RUNNING and seen.details["t0"].service == "two", "the next start"
+    )
+    assert seen.details["t0"].run == 2
+    await pair.hybrid.submit_trial_job(form("t1", "x", 1))
+    pair.let_go("t0")
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert pair.ran_on("t0") == "two"
+    pair.sites["one"].is_cut = False
+    pair.let_go("t1")
+    await seen.until(lambda: seen.ended("t1"), "the other's end")
+    await seen.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+async def test_a_trial_that_waits_everywhere_can_be_cancelled(tmp_path: Path):
+    pair = Pair(tmp_path)
+    await pair.hybrid.prepare()
+    seen = Observer(pair.hybrid)
+    for number in range(3):
+        await pair.hybrid.submit_trial_job(form(f"t{number}", "x", number))
+    await seen.until(lambda: sum(h[-1] is TrialStatus.RUNNING for h in seen.history.values()) == 2, "two trials")
+    (waits,) = [name for name, history in seen.history.items() if history[-1] is TrialStatus.WAITING]
+    await pair.hybrid.cancel_trial_job(waits)
+    await seen.until(lambda: seen.ended(waits), "the end")
+    assert seen.history[waits][-1] is TrialStatus.USER_CANCELED
     await seen.close()
 
 

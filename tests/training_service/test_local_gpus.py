@@ -68,6 +68,24 @@ def test_each_trial_sees_its_own_gpu_and_the_third_waits_and_says_why(tmp_path: 
     play(scenario)
 
 
+def test_a_trial_that_waits_for_a_gpu_can_be_taken_back_and_one_that_runs_cannot(tmp_path: Path, machine: Machine):
+    async def scenario() -> None:
+        service = LocalTrainingService(settings(tmp_path, machine, GpuRules(2), WAIT))
+        watch = Observer(service)
+        for name in ("t0", "t1", "t2"):
+            await service.submit_trial_job(form(name, "x"))
+        await watch.until((tmp_path / "trials/t0/seen").exists, "the first")
+        assert [await service.withdraw_trial_job(name) for name in ("t0", "t1", "nobody")] == [False, True, False]
+        assert {job.id for job in await service.list_trial_jobs()} == {"t0", "t2"}
+        (tmp_path / "code" / "go").touch()
+        await watch.until(lambda: watch.ended("t0") and watch.ended("t2"), "the others")
+        assert "t1" not in watch.history or TrialStatus.RUNNING not in watch.history["t1"]
+        assert not (tmp_path / "trials/t1/seen").exists()
+        await watch.close()
+
+    play(scenario)
+
+
 def test_a_gpu_that_a_strangers_process_uses_is_left_to_it_until_it_ends(tmp_path: Path, machine: Machine):
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
+from nni.common.log_limit import is_over
 from nni.store import TrialStatus
 from nni.testing.training_service import Observer, TrainingServiceConformance, form
 from nni.training_service import TrainingService
 from nni.training_service.gpu import GpuRules
 from nni.training_service.pool import PoolSettings, PoolTrainingService, ProcessSite
+from nni.trial_runner.log_watch import LogLimit
 
 EXPERIMENT = "ABCDEFGH"
 
@@ -163,3 +166,68 @@ async def test_a_stop_while_machines_are_being_connected_leaves_nothing_there(tm
     mine = [process for process in everybody if (process.info["environ"] or {}).get("HOME") == str(home)]
     psutil.wait_procs(mine, timeout=20)
     assert not any(process.is_running() for process in mine)
+
+
+@pytest.mark.slow
+async def test_the_middle_of_a_log_that_is_too_long_is_dropped_there_and_here(tmp_path: Path):
+    """A flood fills neither that machine's disk nor this one's, and what is kept is the same on both."""
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    command = (
+        "echo first; i=0; while test $i -lt 12; do i=$((i + 1));"
+        " head -c 1000000 /dev/zero | tr '\\0' x | fold -w 99; echo;"
+        ' sleep 0.1; done; echo last; until test -e "$NNI_CODE_DIR/go"; do sleep 0.05; done'
+    )
+    limit = LogLimit(512 * 1024, "trialLogLimit: 512kb")
+    settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", grace=1.0, log_limit=limit)
+    seen = Observer(PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT)]))
+    await seen.service.submit_trial_job(form("t0", "x"))
+    far = home / ".nni-remote" / EXPERIMENT / "far" / "trials" / "t0"
+    here = directory / "trials" / "t0" / "trial.log"
+    await seen.until(lambda: here.exists() and here.stat().st_size > 12_000_000, "all of the log")
+    await seen.until(lambda: not is_over(far / "trial.log", limit.size), "the log there being cut")
+    assert (far / "trial.log").stat().st_blocks * 512 <= limit.size
+    (far / "code" / "go").touch()
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    await seen.close()
+    text = here.read_text()
+    assert len(text) <= limit.size
+    assert text.startswith("first\n")
+    assert text.endswith("last\n")
+    assert "bytes of this log were dropped here (trialLogLimit: 512kb)" in text
+    assert "\0" not in text
+
+
+def _other_pythons() -> list[str]:
+    """Return the Pythons of this machine that are older than this project needs, and that the trial runner may meet."""
+    found = []
+    for name in ("python3.8", "python3.9", "python3.10"):
+        asked = ["-c", "import sys; print(sys.executable)"]
+        path = shutil.which(name)
+        answer = path and subprocess.run([path, *asked], capture_output=True, text=True, check=False)
+        if answer and answer.returncode == 0:
+            found.append(answer.stdout.strip())
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", _other_pythons() or [pytest.param("", marks=pytest.mark.skip("no older Python"))])
+async def test_the_runner_works_with_an_older_python_from_start_to_stop(tmp_path: Path, python: str):
+    (tmp_path / "code").mkdir()
+    directory, home = tmp_path / "experiment", tmp_path / "home"
+    (directory / "trials").mkdir(parents=True)
+    home.mkdir()
+    command = 'echo "$NNI_TRIAL_SEQ_ID"; echo model >"$NNI_OUTPUT_DIR/model"; test "$NNI_TRIAL_SEQ_ID" = 0 || exit 3'
+    limit = LogLimit(64 * 1024, "trialLogLimit: 64kb")
+    settings = PoolSettings(EXPERIMENT, directory, command, tmp_path / "code", "test", grace=1.0, log_limit=limit)
+    seen = Observer(PoolTrainingService(settings, [ProcessSite("far", home, EXPERIMENT, python=python)]))
+    for number in range(2):
+        await seen.service.submit_trial_job(form(f"t{number}", "x", number))
+    await seen.until(lambda: seen.ended("t0") and seen.ended("t1"), "the trials")
+    assert [seen.history[name][-1] for name in ("t0", "t1")] == [TrialStatus.SUCCEEDED, TrialStatus.FAILED]
+    await seen.close()
+    assert (directory / "trials" / "t1" / "nnioutput" / "model").read_text() == "model\n"
+    assert (directory / "trials" / "t1" / "trial.log").read_text() == "1\n"
+    assert not (home / ".nni-remote").exists()

@@ -131,6 +131,42 @@ def test_local_and_remote_together(write_config: Callable[..., str], ssh_servers
     assert nnictl("stop", "--all").returncode == 0
 
 
+def test_a_trial_that_is_lost_with_its_machine_is_run_again_and_everybody_sees_it(
+    write_config: Callable[..., str], ssh_servers: Callable[..., Any], free_port: int
+):
+    servers = [ssh_servers(), ssh_servers()]
+    for server in servers:
+        server.trust()
+    services = section(*servers, lostAfter="1s", rerunLostTrials=3)
+    config = write_config(services, maxTrialNumber=1, trialConcurrency=1)
+    trial = Path(config).with_name("trial.py")
+    wait = f"import pathlib\nwhile not pathlib.Path({str(trial)!r} + '.go').exists(): time.sleep(0.05)\n"
+    trial.write_text(TRIAL + wait)
+    assert nnictl("create", "-c", config, "-p", str(free_port)).returncode == 0
+    only = lambda: get(free_port, "/trials")["items"][0]  # noqa: E731
+    wait_for(lambda: get(free_port, "/trials")["total"] and only()["value"] is not None, "all results of the first run")
+    first = next(server for server in servers if str(server.port) in only()["message"])
+    first.cut()
+    wait_for(lambda: only()["runs"] == 2 and only()["status"] == "RUNNING", "the second run")
+    (entry,) = ExperimentRegistry().entries()
+    shown = nnictl("experiment", "status", entry.id)
+    assert f"127.0.0.1:{first.port}: cannot be reached" in " ".join((shown.stdout + shown.stderr).split())
+    trial.with_name("trial.py.go").touch()
+    wait_for(lambda: get(free_port, "/summary")["status"] == "DONE", "the end")
+    row = only()
+    assert row["status"] == "SUCCEEDED"
+    assert row["message"].endswith("(run 2: the one before was lost with its machine)")
+    metrics = get(free_port, f"/trials/{row['id']}/metrics")
+    assert [metric["value"] for metric in metrics] == [0, 1, 2, 3, 4, row["value"]]
+    listed = nnictl("trial", "ls", entry.id)
+    assert f"run again, the machine was lost: {row['id']} (run 2)" in listed.stdout + listed.stderr
+    assert f"trial {row['id']}: waits to be run again (run 2): " in (entry.directory / "log/nnimanager.log").read_text()
+    first.start()
+    assert nnictl("stop", entry.id).returncode == 0
+    for server in servers:
+        assert not (server.home / ".nni-remote").exists()
+
+
 def test_a_machine_that_cannot_be_used_is_told_by_create(
     write_config: Callable[..., str], ssh_servers: Callable[..., Any], free_port: int
 ):

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from nni.training_service.pool import PoolSettings, PoolTrainingService
 
 pytestmark = [pytest.mark.slow, pytest.mark.requires_module("asyncssh")]
 EXPERIMENT = "ABCDEFGH"
+BARE_PYTHON = Path(sys.executable).resolve()  # outside of the environment that has NNI
 TRIAL = """
 import os, time, nni
 x = nni.get_next_parameter()["x"]
@@ -45,7 +47,7 @@ def machine(server: Any, **settings: Any) -> RemoteMachineConfig:
     settings.setdefault("python_path", server.python_path)
     if "password" not in settings:
         settings.setdefault("ssh_key_file", server.key)
-    return RemoteMachineConfig(**{"host": "127.0.0.1", "port": server.port, "user": server.user, **settings})
+    return RemoteMachineConfig(**{"host": server.address, "port": server.port, "user": server.user, **settings})
 
 
 def service(
@@ -166,6 +168,11 @@ async def test_an_unreachable_machine_does_not_keep_the_others_from_working(
     dead.stop()
     seen = await succeeds(service(tmp_path, [machine(dead), machine(server)]), 2)
     assert f"127.0.0.1:{dead.port}: cannot be reached" in caplog.text
+    (problem,) = seen.service.problems()  # for the page, and nnictl
+    assert problem.startswith(f"{dead.user}@127.0.0.1:{dead.port}: cannot be reached (")
+    dead.start()
+    dead.trust()
+    await seen.until(lambda: seen.service.problems() == [], "the return of the machine")
     await seen.close()
 
 
@@ -299,6 +306,86 @@ async def test_a_machine_whose_home_cannot_be_written(tmp_path: Path, ssh_server
     assert "/proc/nobody" in text
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, str], None]]:
+    """Return a function that puts a file system of a size over a folder."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size: str) -> None:
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.getuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        (0, "the disk of the home directory there is full: "),
+        (200, "the code directory cannot be stored: No space left on device"),
+    ],
+)
+async def test_a_full_disk_there_is_named_and_when_there_is_room_it_goes_on(
+    tmp_path: Path, ssh_servers: Callable[..., Any], small_disk: Callable[[Path, str], None], kept: int, expected: str
+):
+    server = ssh_servers()
+    server.trust()
+    small_disk(server.home, "4m")
+    (server.home / "data").write_bytes(bytes((4096 - kept) * 1024))
+    pool = service(tmp_path, [machine(server)])
+    (tmp_path / "code" / "data.bin").write_bytes(os.urandom(500_000))
+    pool = service(tmp_path, [machine(server)])
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: any(expected in problem for problem in pool.problems()), "what is wrong")
+    (problem,) = pool.problems()
+    assert problem.startswith(f"{server.user}@127.0.0.1:{server.port}: {expected}")
+    assert "\n" not in problem
+    await seen.until(lambda: expected in seen.details["t0"].message, "the trial's reason")
+    (server.home / "data").unlink()
+    await seen.until(lambda: seen.ended("t0"), "the trial")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    await seen.close()
+
+
+@pytest.mark.parametrize("version", ["1.9.5", None])
+async def test_another_version_of_nni_there_is_a_warning_that_names_the_machine(
+    tmp_path: Path, ssh_servers: Callable[..., Any], version: str | None
+):
+    server = ssh_servers(SetEnv=f"HOME={tmp_path / 'sshd-0' / 'home'}")
+    server.trust()
+    programs, packages = tmp_path / "bin", tmp_path / "packages"
+    programs.mkdir()
+    if version is not None:
+        (packages / f"nni-{version}.dist-info").mkdir(parents=True)
+        (packages / f"nni-{version}.dist-info" / "METADATA").write_text(f"Name: nni\nVersion: {version}\n")
+    (programs / "python3").write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {BARE_PYTHON} "$@"\n')
+    (programs / "python3").chmod(0o755)
+    seen = await succeeds(service(tmp_path, [machine(server, python_path=str(programs))], "echo hello"))
+    (problem,) = seen.service.problems()
+    assert problem.startswith(f"{server.user}@127.0.0.1:{server.port}: NNI ")
+    assert ("is 1.9.5, here " if version else "is not installed in the Python ") in problem
+    await seen.close()
+
+
+async def test_a_runner_of_another_version_is_refused_with_what_to_do(
+    tmp_path: Path, ssh_servers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    server = ssh_servers()
+    server.trust()
+    first = await succeeds(service(tmp_path, [machine(server)]))
+    await first.abandon()
+    await first.service.close()  # type: ignore[attr-defined]
+    monkeypatch.setattr("nni.training_service.pool.link.p.VERSION", 99)
+    text = await problem_of(service(tmp_path, [machine(server)]))
+    assert text.startswith(f"{server.user}@127.0.0.1:{server.port}: the trial runner there speaks version 1 of ")
+    assert "stop the experiment with the version of NNI that started it" in text
+
+
 async def test_times_of_a_machine_are_shifted_to_the_clock_here(
     tmp_path: Path, ssh_servers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
@@ -382,6 +469,34 @@ async def test_cut_connections_lose_nothing_and_double_nothing(tmp_path: Path, s
         assert (tmp_path / "experiment" / "trials" / name / "trial.log").read_text() == "before\nafter\n"
     await seen.close()
     assert not (server.home / ".nni-remote").exists()
+
+
+async def test_a_connection_that_dies_without_a_word_is_noticed_and_nothing_is_lost(
+    tmp_path: Path, network: Any, ssh_servers: Callable[..., Any], isolated_home: Path
+):
+    """A pulled cable: no packet says that the connection is over, only the answers that do not come."""
+    server = ssh_servers(address=network.address, launcher=network.launcher)
+    server.trust()
+    (isolated_home / ".ssh" / "config").write_text("Host *\n  ServerAliveInterval 1\n  ServerAliveCountMax 2\n")
+    pool = service(tmp_path, [machine(server)])
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "wait"))
+    await seen.until(lambda: len(seen.values("t0", "PERIODICAL")) == 2, "two results")
+    network.pull()
+    there = server.home / ".nni-remote" / EXPERIMENT / f"{server.address}-{server.port}" / "trials" / "t0"
+    (there / "nnioutput" / "go").touch()
+    await seen.until((there / ".nni" / "state").exists, "the end without a manager")
+    await seen.until(lambda: "no connection" in seen.details["t0"].message, "the loss being noticed")
+    assert not seen.ended("t0")
+    network.plug()
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    places = [place for place, _ in seen.lines["t0"]]
+    assert len(places) == len(set(places)) == 4
+    assert (tmp_path / "experiment" / "trials" / "t0" / "trial.log").read_text() == "before\nafter\n"
+    await seen.close()
+    assert nothing_runs_on(server)
 
 
 async def test_a_killed_runner_is_replaced_and_its_trials_run_on(tmp_path: Path, ssh_servers: Callable[..., Any]):

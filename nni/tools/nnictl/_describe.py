@@ -147,11 +147,16 @@ def trials(rows: Iterable[TrialRow], width: int) -> Table:
     """Return the table of ``trial ls``."""
     from rich.markup import escape
 
+    rows = list(rows)
+    # Of interest only where there is more than this machine: the first thing that gives way to a narrow terminal.
+    has_places = width >= _MEDIUM and any(row["service"] != "local" for row in rows)
     table = _output.table()
     for name, justify in (("Trial", "left"), ("No.", "right"), ("Status", "left"), ("Started", "left")):
         table.add_column(name, no_wrap=True, justify=justify, min_width=_ID_WIDTHS.get(name))  # type: ignore[arg-type]  # "left" and "right" are valid
     table.add_column("Duration", no_wrap=True, justify="right")
     table.add_column("Metric", no_wrap=True, justify="right")
+    if has_places:
+        table.add_column("Service", no_wrap=True)
     table.add_column("Parameters")
     for row in rows:
         table.add_row(
@@ -161,6 +166,7 @@ def trials(rows: Iterable[TrialRow], width: int) -> Table:
             _output.moment(row["startTime"]),
             _output.duration(_output.span(row["startTime"], row["endTime"])),
             _output.number(default_metric(row["value"])),
+            *([escape(row["service"] or "-")] if has_places else []),
             giving_way(parameters(row["parameters"])) if width < _WIDE else escape(parameters(row["parameters"])),
         )
     return table
@@ -173,6 +179,12 @@ def why_waiting(rows: Iterable[TrialRow]) -> list[str]:
         if row["status"] == "WAITING" and row["message"]:
             waiting.setdefault(row["message"], []).append(row["id"])
     return [f"waiting: {_some(names)} ({reason})" for reason, names in waiting.items()]
+
+
+def run_again(rows: Iterable[TrialRow]) -> list[str]:
+    """Return a line that names the trials that were run again because their machine was lost; none if there is none."""
+    again = [f"{row['id']} (run {row['runs']})" for row in rows if row.get("runs", 1) > 1]
+    return [f"run again, the machine was lost: {_some(again)}"] if again else []
 
 
 def _some(names: list[str]) -> str:

@@ -46,7 +46,7 @@ def list_trials(
         return
     console = _output.console()
     console.print(_describe.trials(rows, console.width))
-    for line in _describe.why_waiting(rows):
+    for line in [*_describe.run_again(rows), *_describe.why_waiting(rows)]:
         _output.notice(line)
     failed = [row for row in rows if row["status"] == "FAILED"]
     if failed:

@@ -20,10 +20,10 @@ from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.gpu import GpuRules, Reader, read_devices
 from nni.training_service.local.directories import TrialDirectories
 from nni.training_service.local.gpus import LocalGpus
-from nni.training_service.local.log_watch import LogLimit, LogWatch
 from nni.training_service.local.process import age, is_launcher, spawn
 from nni.training_service.local.warm import WarmStart, parse_command
 from nni.trial_runner.doorbell import Doorbell
+from nni.trial_runner.log_watch import LogLimit, LogWatch
 from nni.trial_runner.process import TrialProcess
 from nni.trial_runner.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, METRICS, TrialFiles
 from nni.trial_runner.spool_reader import SpoolReader
@@ -141,6 +141,16 @@ class LocalTrainingService(BookkeepingService[_Job]):
         elif job.retry is not None:  # it waits for room and has no process to end
             job.retry.cancel()
             asyncio.get_running_loop().call_soon(self._start_again, job)
+
+    async def withdraw_trial_job(self, trial_job_id: str) -> bool:
+        """Take back a trial that waits for a GPU, or for room to be started."""
+        job = self._jobs.get(trial_job_id)
+        waits = job is not None and job.process is None and job.retry is not None and job.canceled is None
+        if job is None or job.retry is None or not waits or job.files.read_claim() is not None:
+            return False
+        job.retry.cancel()
+        self._forget(job)
+        return True
 
     async def adopt_trial_jobs(self, jobs: list[Adoption]) -> None:
         """Watch those that run, report those that ended meanwhile, start those that never started."""

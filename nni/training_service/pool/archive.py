@@ -14,6 +14,9 @@ import nni.trial_runner
 DIRECTORY = ".nni-remote"
 """What is kept on the other machine while an experiment runs, in the user's home."""
 
+COMMON = ("log_limit.py", "log_text.py")
+"""Modules of `nni.common` that the runner needs, too."""
+
 # Read by whatever `python3` is, so in words that an old one understands; it says itself that it is too old.
 _LOADER = """
 import os, sys  # exit codes: 3 an old Python, 4 no place for files, 6 the connection ended, 7 no space
@@ -58,9 +61,12 @@ def greeting_bytes() -> bytes:
 def archive() -> bytes:
     """Return the runner's modules as a zip archive, the same bytes for the same modules."""
     directory = Path(nni.trial_runner.__file__).parent
+    common = directory.parent / "common"
     contents = {
         "__main__.py": b"from nni.trial_runner.main import main\n\nmain()\n",
         "nni/__init__.py": b"",
+        "nni/common/__init__.py": b"",
+        **{f"nni/common/{name}": (common / name).read_bytes() for name in COMMON},
         **{f"nni/trial_runner/{path.name}": path.read_bytes() for path in sorted(directory.glob("*.py"))},
     }
     buffer = io.BytesIO()

@@ -12,13 +12,14 @@ from typing import Any
 from nni.common.errors import NniError
 from nni.store import TrialStatus
 from nni.training_service.base import TrialForm, TrialJobDetail
-from nni.training_service.pool.job import Job, LocalCopy
+from nni.training_service.pool.job import Job, LocalCopy, key_of, run_of
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
 from nni.trial_runner import protocol as p
 from nni.trial_runner.script import TrialFiles
 
 _logger = logging.getLogger(__name__)
+_LAST_TRY = 5.0  # seconds for a machine without a connection to be reached once more
 _SYNCED = 2.0  # seconds after which what was committed has been synced, too
 
 
@@ -37,7 +38,7 @@ class Farewell:
 
     def __init__(self, trials: Path, patience: float, changed: Callable[[], None]) -> None:
         self.jobs: dict[str, Job] = {}
-        """Trials of which leave has not been taken."""
+        """Runs of which leave has not been taken, by their keys."""
         self._trials = trials
         self._patience = patience
         self._changed = changed
@@ -50,8 +51,9 @@ class Farewell:
 
     def committed(self, trial_ids: set[str]) -> None:
         """Go on with trials whose end is on the disk, once a cut of the power cannot take it back."""
-        for trial_id in trial_ids & self.jobs.keys():
-            asyncio.get_running_loop().call_later(_SYNCED, self._committed, self.jobs[trial_id])
+        for job in self.jobs.values():
+            if job.id in trial_ids and not job.is_committed:
+                asyncio.get_running_loop().call_later(_SYNCED, self._committed, job)
 
     def _committed(self, job: Job) -> None:
         job.is_committed = True
@@ -76,16 +78,16 @@ class Farewell:
         if job.link is None:
             return
         if job.is_fetching:
-            job.link.send(p.Fetch(job.id))
-        elif job.is_committed and job.link.state is LinkState.READY and job.id in self.jobs:
-            job.link.send(p.Stop(job.id))  # of one that was given up
-            job.link.send(p.Forget(job.id))
-            del self.jobs[job.id]
+            job.link.send(p.Fetch(job.key))
+        elif job.is_committed and job.link.state is LinkState.READY and job.key in self.jobs:
+            job.link.send(p.Stop(job.key))  # of one that was given up
+            job.link.send(p.Forget(job.key))
+            del self.jobs[job.key]
             if job.machine is not None:
                 self._let_go(job, job.machine)
 
     def _let_go(self, job: Job, machine: PooledMachine) -> None:
-        own = machine.drop_link(job.id)
+        own = machine.drop_link(job.key)
         if own is not None:
             self._spawn(self._close_own(own, job))
         if machine.is_lazy:
@@ -93,24 +95,35 @@ class Farewell:
             asyncio.get_running_loop().call_later(after, self._let_rest, machine, machine.idle_since)
 
     def find_strays(self, machine: PooledMachine, known: set[str]) -> None:
-        """Take leave of trials that ended under a former manager, which had no time for it; not of the `known` ones."""
+        """Take leave of runs that ended under a former manager, which had no time for it; not of the `known` keys."""
         hello = machine.base.hello
         if not machine.is_ready or hello is None:
             return
         there = set(hello.trials) if machine.runs_in_base else self._placed_on(machine)
-        for trial_id in there - known - self.jobs.keys():
+        for key in there - known - self.jobs.keys():
+            trial_id, run = run_of(key)
             copy = LocalCopy(TrialFiles(self._trials / trial_id))
             form = TrialForm(trial_id, 0, "")
             detail = TrialJobDetail(trial_id, TrialStatus.UNKNOWN, 0, str(copy.files.directory), form)
-            stray = Job(detail, copy, machine=machine, link=machine.link_for(trial_id))
-            stray.is_committed = stray.is_fetching = True
-            self.jobs[trial_id] = stray
-            self.step(stray)
+            stray = Job(detail, copy, machine=machine, link=machine.link_for(key), run=run)
+            stray.is_fetching = run == copy.run  # of a run that was lost nothing counts
+            self.add(stray)
+
+    def add(self, job: Job) -> None:
+        """Take leave of a run of which nothing is to be told any more."""
+        job.is_committed = True
+        self.jobs[job.key] = job
+        self.step(job)
 
     def _placed_on(self, machine: PooledMachine) -> set[str]:
-        """Return the trials of which nobody has taken leave, where each has a runner of its own."""
-        notes = self._trials.glob("*/.nni/place")
-        return {note.parent.parent.name for note in notes if note.read_text() == machine.name}
+        """Return the keys of runs of which nobody has taken leave, where each has a runner of its own."""
+        copies = [LocalCopy(TrialFiles(note.parent.parent)) for note in self._trials.glob("*/.nni/place")]
+        return {
+            key_of(copy.files.directory.name, run)
+            for copy in copies
+            for run, place in enumerate(copy.places, 1)
+            if place == machine.name
+        }
 
     def _let_rest(self, machine: PooledMachine, since: float) -> None:
         """Give an environment back that nobody has needed since then."""
@@ -124,14 +137,14 @@ class Farewell:
 
     async def _close_own(self, link: RunnerLink, job: Job) -> None:
         if await self.quit(link):
-            job.copy.forget_place()
+            job.copy.forget_place(job.run)
         with contextlib.suppress(NniError, OSError):
             await link.environment.stop()
 
     async def quit(self, link: RunnerLink) -> bool:
         """Have a runner end and remove everything; returns whether it did."""
         is_coming = link.attempts == 0 and link.state is LinkState.CONNECTING
-        is_gone = await link.quit(self._patience if is_coming or link.state is LinkState.READY else 1.0)
+        is_gone = await link.quit(self._patience if is_coming or link.state is LinkState.READY else _LAST_TRY)
         if not is_gone:
             _logger.error("%s: cannot be reached to clean up; what is left there: nnictl platform clean", link.name)
         return is_gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nni.store import TrialStatus
@@ -35,22 +35,58 @@ class LocalCopy:
         self.files.parameters.write_bytes(form.parameters.encode("utf-8", "surrogateescape"))
 
     @property
-    def place(self) -> str | None:
-        """The name of the site where the trial was placed, which is written down before it is started there."""
+    def places(self) -> list[str]:
+        """The names of the sites where the trial's runs were placed, the last one's last.
+
+        Written down before a run is started. Nothing stands for a run that has no place yet, or of which nothing is
+        left there.
+        """
         with contextlib.suppress(OSError):
-            return self._place_file.read_text() or None
-        return None
+            return self._place_file.read_text().split("\n")
+        return [""]
+
+    @property
+    def place(self) -> str | None:
+        """Where the present run was placed."""
+        return self.places[-1] or None
 
     @place.setter
     def place(self, name: str) -> None:
-        new = self._place_file.with_suffix(".new")
-        new.write_text(name)
-        new.replace(self._place_file)
+        self._write_places([*self.places[:-1], name])
 
-    def forget_place(self) -> None:
-        """Take note that nothing of the trial is there any more."""
+    @property
+    def run(self) -> int:
+        """The number of the present run, from 1."""
+        return len(self.places)
+
+    def begin_run(self, run: int) -> None:
+        """Take note that the trial begins anew, and put the logs of the run before aside."""
+        places = self.places
+        self.close()
+        aside = self.files.directory / f"run-{len(places)}"
+        for path in (self.files.log, self.files.stderr):
+            if path.exists():
+                aside.mkdir(exist_ok=True)
+                path.replace(aside / path.name)
+        self.files.gpus.unlink(missing_ok=True)
+        self._write_places([*places, *[""] * (run - len(places))])
+
+    def forget_place(self, run: int) -> None:
+        """Take note that nothing of a run is there any more."""
+        places = self.places
+        if run > len(places):
+            return
+        places[run - 1] = ""
         with contextlib.suppress(OSError):
-            self._place_file.unlink()
+            if any(places) or run < len(places):
+                self._write_places(places)
+            else:
+                self._place_file.unlink()
+
+    def _write_places(self, places: list[str]) -> None:
+        new = self._place_file.with_suffix(".new")
+        new.write_text("\n".join(places))
+        new.replace(self._place_file)
 
     @property
     def _place_file(self) -> Path:
@@ -99,9 +135,20 @@ class LocalCopy:
         self._open.clear()
 
 
+def key_of(trial_id: str, run: int) -> str:
+    """Return the name under which a runner knows a run of a trial: no two runs are ever taken for each other."""
+    return trial_id if run == 1 else f"{trial_id}.{run}"
+
+
+def run_of(key: str) -> tuple[str, int]:
+    """Return the trial and the run that a runner's name for it means."""
+    trial_id, dot, run = key.rpartition(".")
+    return (trial_id, int(run)) if dot and run.isdigit() else (key, 1)
+
+
 @dataclass
 class Job:
-    """A trial that has not been forgotten.
+    """A run of a trial that has not been forgotten.
 
     Attributes
     ----------
@@ -117,6 +164,8 @@ class Job:
         Whether its end is on the manager's disk.
     is_fetching
         Whether its output directory is still to come.
+    run
+        From 1; the next one begins when a machine was lost.
     """
 
     detail: TrialJobDetail
@@ -128,10 +177,14 @@ class Job:
     canceled: TrialStatus | None = None
     is_committed: bool = False
     is_fetching: bool = False
-    retry_at: float = 0.0
-    problems: list[str] = field(default_factory=list)
+    run: int = 1
 
     @property
     def id(self) -> str:
         """The trial's id."""
         return self.detail.id
+
+    @property
+    def key(self) -> str:
+        """The name under which its runner knows it."""
+        return key_of(self.id, self.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
 import random
@@ -77,8 +78,11 @@ class RunnerLink:
         self._listener = listener
         self._channel: Channel | None = None
         self._task: asyncio.Task[None] | None = None
-        self._quitting = False
+        self._quitting = asyncio.Event()
+        self._tries_to_quit = 2  # the first may have begun before
         self._is_greeted = False
+        self.warnings: list[str] = []
+        """What is not as it should be there, although trials can run."""
         self._told: set[str] = set()
 
     @property
@@ -113,7 +117,7 @@ class RunnerLink:
 
     async def quit(self, patience: float) -> bool:
         """Have the runner end and remove everything; returns whether it did within `patience` seconds."""
-        self._quitting = True
+        self._quitting.set()
         if self._channel is not None:  # also where the runner has not answered yet: it may be starting right now
             self._channel.write(p.encode(p.Quit()))
         if self._task is None or self.state is LinkState.UNUSABLE:
@@ -121,7 +125,7 @@ class RunnerLink:
         done, _ = await asyncio.wait({self._task}, timeout=patience)
         if not done:
             await self.close()
-        return bool(done)
+        return bool(done) and self._is_greeted
 
     async def close(self) -> None:
         """Leave without touching the runner."""
@@ -143,13 +147,17 @@ class RunnerLink:
                 return
             except (UnreachableError, p.ProtocolError, OSError, NniError) as error:
                 was_ready = self.state is LinkState.READY
-                if self._quitting and self._is_greeted:
-                    self.state = LinkState.CLOSED
-                    return
+                if self._quitting.is_set():
+                    self._tries_to_quit -= 1
+                    if self._is_greeted or self._tries_to_quit == 0:
+                        self.state = LinkState.CLOSED
+                        return
                 self._lost(LinkState.CONNECTING, str(error) or type(error).__name__)
             if was_ready or time.monotonic() - began > _LONGEST_PAUSE:
                 pause = _FIRST_PAUSE
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  (so that not all come at once)
+            with contextlib.suppress(asyncio.TimeoutError):  # at the end, nobody waits for machines that are back
+                spread = random.uniform(0.8, 1.2)  # noqa: S311  (so that not all come at once)
+                await asyncio.wait_for(self._quitting.wait(), pause * spread)
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
     def _lost(self, state: LinkState, problem: str) -> None:
@@ -172,7 +180,7 @@ class RunnerLink:
         try:
             channel.write(self.environment.first_bytes())
             channel.write(p.encode(self._greeting))
-            channel.write(p.encode(p.Quit() if self._quitting else self._code.code))
+            channel.write(p.encode(p.Quit() if self._quitting.is_set() else self._code.code))
             rest = await self._skip_noise(channel)
             while True:
                 for message in decoder.feed(rest):
@@ -246,6 +254,7 @@ class RunnerLink:
         self.hello = hello
         self._is_greeted = True
         self.skew = time.time_ns() // 1_000_000 - hello.now
+        self.warnings = []
         if hello.nni is None:
             self._warn(
                 f"{self.name}: NNI is not installed in the Python {hello.python} there; trials that import it fail"
@@ -254,6 +263,7 @@ class RunnerLink:
             self._warn(f"{self.name}: NNI there is {hello.nni}, here {__version__}; install the same version")
 
     def _warn(self, text: str) -> None:
+        self.warnings.append(text)
         if text not in self._told:
             self._told.add(text)
             _logger.warning("%s", text)

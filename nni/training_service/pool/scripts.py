@@ -23,7 +23,7 @@ class Scripts:
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
 
-    def render(self, form: TrialForm, root: str, gpus: str | None) -> str:
+    def render(self, form: TrialForm, root: str, key: str, gpus: str | None) -> str:
         """
         Return a trial's ``run.sh``.
 
@@ -33,11 +33,13 @@ class Scripts:
             The trial.
         root
             The runner's directory.
+        key
+            The runner's name for this run of the trial.
         gpus
             The devices it was given, as in ``CUDA_VISIBLE_DEVICES``; None where they are not scheduled.
         """
         settings = self._settings
-        directory = Path(root) / "trials" / form.id
+        directory = Path(root) / "trials" / key
         variables = {
             "NNI_PLATFORM": settings.platform,
             "NNI_EXP_ID": settings.experiment_id,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from nni.common.errors import NniError
 from nni.store import TrialStatus
@@ -17,16 +18,16 @@ from nni.training_service.base import (
     TrialJobMetric,
 )
 from nni.training_service.bookkeeping import BookkeepingService, now
-from nni.training_service.local.log_watch import LogWatch
 from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.pool.environment import Site
 from nni.training_service.pool.farewell import Farewell
-from nni.training_service.pool.job import Job, LocalCopy
+from nni.training_service.pool.job import Job, LocalCopy, key_of, run_of
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
 from nni.training_service.pool.scripts import Scripts
 from nni.training_service.pool.settings import PoolSettings
 from nni.trial_runner import protocol as p
+from nni.trial_runner.log_watch import LogWatch
 from nni.trial_runner.script import TrialFiles
 
 _logger = logging.getLogger(__name__)
@@ -117,7 +118,9 @@ class PoolTrainingService(BookkeepingService[Job]):
                     machine.base.start()
 
     def _make_link(self, site: Site, label: str) -> RunnerLink:
-        greeting = p.Greeting(p.VERSION, self._settings.experiment_id, self._settings.grace)
+        settings, limit = self._settings, self._settings.log_limit
+        bounds = (None, "") if limit is None else (limit.size, limit.setting)
+        greeting = p.Greeting(p.VERSION, settings.experiment_id, settings.grace, *bounds)
         return RunnerLink(site.environment(label), greeting, self._code, self)
 
     async def clean_up(self) -> None:
@@ -153,6 +156,17 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _all_links(self) -> list[RunnerLink]:
         return [link for machine in self._machines.values() for link in machine.links]
+
+    def problems(self) -> list[str]:
+        """Return which machines cannot be used at present, and what is not as it should be on the others."""
+        found = []
+        for machine in self._machines.values():
+            base = machine.base
+            is_lost = base.attempts > 0 and not machine.is_ready and not machine.is_lazy
+            if is_lost or base.state is LinkState.UNUSABLE:
+                found.append(base.problem)
+            found += base.warnings
+        return found
 
     async def _let_go(self) -> None:
         self._farewell.close()
@@ -195,9 +209,18 @@ class PoolTrainingService(BookkeepingService[Job]):
         job.canceled = TrialStatus.EARLY_STOPPED if is_early_stopped else TrialStatus.USER_CANCELED
         job.detail.is_early_stopped = is_early_stopped
         if job.link is not None:
-            job.link.send(p.Stop(job.id))
+            job.link.send(p.Stop(job.key))
         else:
             asyncio.get_running_loop().call_soon(self._end_waiting, job)
+
+    async def withdraw_trial_job(self, trial_job_id: str) -> bool:
+        """Take back a trial that waits for a machine."""
+        job = self._jobs.get(trial_job_id)
+        if job is None or job.link is not None or job.canceled is not None or job.copy.place is not None:
+            return False
+        del self._jobs[trial_job_id]
+        job.copy.close()
+        return True
 
     def committed(self, trial_job_ids: set[str]) -> None:
         """Have the machines forget trials whose end is on the disk, also if the power is cut now."""
@@ -216,6 +239,11 @@ class PoolTrainingService(BookkeepingService[Job]):
             form.id, TrialStatus.WAITING, adoption.submit_time, directory, form, start_time=adoption.start_time
         )
         job = self._jobs[form.id] = Job(detail, copy, adoption.offset, is_new=adoption.start_time is None)
+        job.run = detail.run = max(adoption.run, copy.run)
+        if copy.run < job.run:  # its files are older than the store: nothing is known of where it is
+            copy.begin_run(job.run)
+        elif adoption.run < job.run:  # a former manager had no time to tell that it is placed again
+            self._begin_anew(job, "its machine was lost")
         self._wake.set()
         return job
 
@@ -227,12 +255,12 @@ class PoolTrainingService(BookkeepingService[Job]):
             if self._is_closing or job.canceled is not None or job.id not in self._jobs:
                 continue
             try:
-                why = self._return_to_place(job) or await self._place(job)
+                why = "" if self._return_to_place(job) else await self._place(job)
             except OSError as error:
                 why = f"cannot be started: {error.strerror or error}"
                 self._wake_after(_RETRY)
-            if why and job.link is None:
-                self._wait(job, why)
+            if why and job.link is None and job.id in self._jobs:
+                self._wait(job, why if job.run == 1 else f"{why} (run {job.run}: the one before was lost)")
         self._wake_machines()
 
     def _wake_machines(self) -> None:
@@ -244,22 +272,20 @@ class PoolTrainingService(BookkeepingService[Job]):
             if waiting > coming:
                 machine.base.start()
 
-    def _return_to_place(self, job: Job) -> str | None:
-        """Bind a trial to the machine where it was placed by a former manager; returns why not, None if it has none."""
+    def _return_to_place(self, job: Job) -> bool:
+        """Bind a trial to the machine where it was placed by a former manager; returns False if it was to none."""
         place = job.copy.place
         if place is None:
-            return None
+            return False
         machine = self._machines.get(place)
         if machine is None or machine.base.state in {LinkState.UNUSABLE, LinkState.CLOSED}:
             why = "which is not in the configuration any more" if machine is None else machine.base.problem
-            job.canceled = job.canceled or TrialStatus.FAILED
-            job.detail.message = f"it was placed on {place}: {why}"
-            self._finish(job, None, now())
-            return "gone"
+            self._lost(job, TrialStatus.FAILED, f"it was placed on {place}: {why}")
+            return True
         gpus = job.copy.files.gpus
         machine.adopt(job.id, gpus.read_text() if gpus.exists() else "")
         self._bind(job, machine)
-        return "placed"
+        return True
 
     async def _place(self, job: Job) -> str:
         """Place a trial; returns why it has to wait, nothing if it has not."""
@@ -288,7 +314,7 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _bind(self, job: Job, machine: PooledMachine) -> None:
         job.machine = machine
-        job.link = machine.link_for(job.id)
+        job.link = machine.link_for(job.key)
         self._send_start(job)
 
     def _wait(self, job: Job, why: str) -> None:
@@ -309,12 +335,12 @@ class PoolTrainingService(BookkeepingService[Job]):
             return
         files = job.copy.files
         gpus = files.gpus.read_text() if files.gpus.exists() else None
-        script = self._scripts.render(job.detail.form, link.hello.root, gpus)
+        script = self._scripts.render(job.detail.form, link.hello.root, job.key, gpus)
         with contextlib.suppress(OSError):  # for people to read; the runner has its own
             files.script.write_text(script, errors="surrogateescape")
         link.send(
             p.Start(
-                job.id,
+                job.key,
                 script,
                 job.detail.form.parameters,
                 self._code.code.digest,
@@ -325,7 +351,7 @@ class PoolTrainingService(BookkeepingService[Job]):
             )
         )
         if job.canceled is not None:
-            link.send(p.Stop(job.id))
+            link.send(p.Stop(job.key))
 
     # What machines tell
 
@@ -334,7 +360,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         for job in self._jobs.values():
             if job.link is link:
                 if job.detail.status is TrialStatus.RUNNING:
-                    self._wait(job, f"on {link.name}")
+                    self._wait(job, _where(job))
                 self._send_start(job)
         self._farewell.link_ready(link)
         machine = next((machine for machine in self._machines.values() if machine.base is link), None)
@@ -343,7 +369,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         self._something_changed()
 
     def _find_strays(self, machine: PooledMachine) -> None:
-        self._farewell.find_strays(machine, {*self._jobs, *self._ended})
+        ended = {key_of(detail.id, detail.run) for detail in self._ended.values()}
+        self._farewell.find_strays(machine, ended | {job.key for job in self._jobs.values()})
 
     def link_lost(self, link: RunnerLink) -> None:
         """Tell people; after long, give the machine's trials up."""
@@ -354,9 +381,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         is_given_up = link.state is LinkState.UNUSABLE or time.monotonic() - since > self._settings.lost_after
         for job in mine:
             if is_given_up:
-                job.canceled = job.canceled or TrialStatus.FAILED
-                job.detail.message = f"its machine is lost: {link.problem}"
-                self._finish(job, None, now())
+                self._lost(job, TrialStatus.FAILED, f"its machine is lost: {link.problem}")
             else:
                 self._wait(job, f"no connection: {link.problem}")
 
@@ -367,8 +392,10 @@ class PoolTrainingService(BookkeepingService[Job]):
             if machine is not None:
                 machine.told(message)
             return
-        trial_id = getattr(message, "trial", "")
-        job = self._jobs.get(trial_id) or self._farewell.jobs.get(trial_id)
+        key = getattr(message, "trial", "")
+        job = self._jobs.get(run_of(key)[0])
+        if job is None or job.key != key:  # of a run that is over
+            job = self._farewell.jobs.get(key)
         if job is None or job.link is not link:
             return
         try:
@@ -384,8 +411,8 @@ class PoolTrainingService(BookkeepingService[Job]):
             job.copy.add_text(message)
         elif isinstance(message, p.Running):
             self._runs(job, message)
-        elif isinstance(message, p.Ended) and job.id in self._jobs:
-            self._runs(job, p.Running(job.id, message.end))
+        elif isinstance(message, p.Ended) and job.key not in self._farewell.jobs:
+            self._runs(job, p.Running(job.key, message.end))
             self._end(job, message)
         elif isinstance(message, p.Refused):
             self._refused(job, message)
@@ -409,10 +436,10 @@ class PoolTrainingService(BookkeepingService[Job]):
         detail = job.detail
         if detail.start_time is None:
             detail.start_time = message.start + job.link.skew
-        detail.url = f"ssh://{job.link.name}{job.link.hello.root if job.link.hello else ''}/trials/{job.id}"
+        detail.url = f"ssh://{job.link.name}{job.link.hello.root if job.link.hello else ''}/trials/{job.key}"
         detail.tags = [job.link.name]
         if detail.status is not TrialStatus.RUNNING:
-            detail.message = f"on {job.link.name}"
+            detail.message = _where(job)
             detail.status = TrialStatus.RUNNING
             self._tell(job)
 
@@ -427,11 +454,45 @@ class PoolTrainingService(BookkeepingService[Job]):
         for path in (job.copy.files.log, job.copy.files.stderr):  # there also if nothing was written to them
             path.touch()
         if ended.code is None and job.canceled is None:
-            job.canceled = TrialStatus.SYS_CANCELED
-            job.detail.message = f"vanished on {job.link.name} (the machine restarted, or the process was killed)"
-        elif ended.code and job.canceled is None:
-            job.detail.message = _failure(ended.code, ended.complaint, job.link.name)
+            what = f"vanished on {job.link.name} (the machine restarted, or the process was killed)"
+            self._lost(job, TrialStatus.SYS_CANCELED, what, ended.end + job.link.skew)
+            return
+        if ended.code and job.canceled is None:
+            job.detail.message = _failure(ended.code, ended.complaint, _where(job))
         self._finish(job, ended.code, ended.end + job.link.skew)
+
+    def _lost(self, job: Job, status: TrialStatus, why: str, end: int | None = None) -> None:
+        """Have a trial that was lost with its machine run again, or end if that is not wanted or was done too often."""
+        if job.canceled is None and job.run <= self._settings.reruns and not self._is_closing:
+            try:
+                self._run_again(job, why)
+            except OSError as error:  # of this machine's disk
+                why = f"{why}; and it cannot be run again: {error.strerror or error}"
+            else:
+                return
+        job.canceled = job.canceled or status
+        job.detail.message = f"{why}; it was run {job.run} times" if job.run > 1 else why
+        self._finish(job, None, end or now())
+
+    def _run_again(self, job: Job, why: str) -> None:
+        """Let go of a run wherever it is, and queue the trial for the next one."""
+        old = replace(job, detail=replace(job.detail), copy=LocalCopy(job.copy.files), is_fetching=False)
+        job.copy.begin_run(job.run + 1)
+        job.run = job.detail.run = job.run + 1
+        job.machine = job.link = None
+        if old.machine is not None:
+            old.machine.release(job.id)
+            self._farewell.add(old)
+        self._begin_anew(job, why)
+        self._something_changed()
+
+    def _begin_anew(self, job: Job, why: str) -> None:
+        """Tell that nothing counts any more of what a trial did."""
+        job.is_new, job.offset = True, 0
+        detail = job.detail
+        detail.status, detail.start_time, detail.url = TrialStatus.WAITING, None, None
+        detail.message = f"waits to be run again (run {job.run}): {why}"
+        self._tell(job)
 
     def _finish(self, job: Job, code: int | None, end: int) -> None:
         detail = job.detail
@@ -442,7 +503,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         self._logs.ended(job.copy.files)
         if job.machine is not None:
             job.machine.release(job.id)
-            self._farewell.jobs[job.id] = job
+            self._farewell.jobs[job.key] = job
         self._tell(job)
         self._farewell.step(job)
         self._something_changed()
@@ -456,6 +517,14 @@ def _has_answered(machine: PooledMachine) -> bool:
     return machine.is_ready or machine.is_lazy or machine.base.attempts > 0
 
 
+def _where(job: Job) -> str:
+    """Return where a trial runs, and if that was not the first place, which one was lost."""
+    assert job.link is not None
+    if job.run == 1:
+        return f"on {job.link.name}"
+    return f"on {job.link.name} (run {job.run}: the one before was lost with its machine)"
+
+
 def _failure(code: int, complaint: str, where: str) -> str:
     how = f"ended by signal {code - 128} (exit code {code})" if code > 128 else f"exit code {code}"
-    return f"on {where}: {how}: {complaint}" if complaint else f"on {where}: {how}"
+    return f"{where}: {how}: {complaint}" if complaint else f"{where}: {how}"

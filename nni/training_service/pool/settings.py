@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nni.training_service.local.log_watch import LogLimit
+from nni.trial_runner.log_watch import LogLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,9 @@ class PoolSettings:
     log_limit
         How long the copies of trial.log and stderr here may become; None: as long as they want.
     lost_after
-        Seconds without a connection after which a machine counts as lost, and its trials as failed.
+        Seconds without a connection after which a machine counts as lost.
+    reruns
+        How often a trial that was lost with its machine is placed again; 0: it fails.
     """
 
     experiment_id: str
@@ -35,3 +37,4 @@ class PoolSettings:
     grace: float = 10.0
     log_limit: LogLimit | None = None
     lost_after: float = 1800.0
+    reruns: int = 0

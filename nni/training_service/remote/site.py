@@ -17,6 +17,7 @@ from nni.training_service.remote.login import Login
 _PIECE = 256 * 1024
 _PATIENCE = 20.0  # seconds for a connection, and for a login
 _ALIVE = 30  # seconds between questions whether the other side is still there; the only traffic of an idle machine
+_UNANSWERED = 2  # such questions after which it is not; without them a cut that drops everything is never noticed
 _SESSIONS = 8  # over one connection; OpenSSH's default limit is 10
 
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -172,8 +173,7 @@ class SshSite(Site):
                 known_hosts=keys.trusted,
                 connect_timeout=_PATIENCE,
                 login_timeout=_PATIENCE,
-                keepalive_interval=_ALIVE,
-                keepalive_count_max=2,
+                **await self._keepalive(),
                 **self._credentials(),
             )
         except BaseException as error:
@@ -182,6 +182,16 @@ class SshSite(Site):
             if told is None:
                 raise
             raise told from error
+
+    async def _keepalive(self) -> dict[str, Any]:
+        """Return how to notice that the other side is gone; nothing where ``~/.ssh/config`` says it for the machine."""
+        login = self.login
+        own = await asyncssh.SSHClientConnectionOptions.construct(
+            config=(), host=login.host, port=login.port, username=login.user, client_keys=None
+        )
+        if own.keepalive_interval:
+            return {}
+        return {"keepalive_interval": _ALIVE, "keepalive_count_max": _UNANSWERED}
 
     def _told(self, error: BaseException, keys: HostKeys) -> NniError | None:
         """Return why a login did not work, for a person; None for what is not its fault."""

@@ -107,6 +107,7 @@ function parameters(body, full) {
     ["Exit code", text(full.exitCode)],
     ["Source", full.source],
     ["Training service", full.service],
+    ...(full.runs > 1 ? [["Runs", `${full.runs} (the one before was lost with its machine; its logs: run-${full.runs - 1}/)`]] : []),
     ["Directory", full.directory],
   ];
   const block = (title, rows) => el("div", { class: "panel-block" }, el("h3", {}, title), rows);

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from nni.common.log_limit import CannotCutError, cut, finish, is_over
-from nni.trial_runner.script import TrialFiles
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import Any
+
+    from nni.trial_runner.script import TrialFiles
 
 _logger = logging.getLogger(__name__)
 _FASTEST, _SLOWEST = 0.05, 1.0  # seconds between two looks
@@ -23,7 +27,7 @@ _FLOOD = 400e6  # bytes a second that a trial may write before the first look fi
 _SHARE = 50  # a look may take this part of the time at most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LogLimit:
     """How long each of a trial's logs may become.
 
@@ -87,7 +91,8 @@ class LogWatch:
     async def _cut(self, path: Path, limit: LogLimit) -> None:
         try:
             async with self._turn:
-                missing = await asyncio.to_thread(cut, path, limit.size, limit.setting)
+                loop = asyncio.get_running_loop()
+                missing = await loop.run_in_executor(None, cut, path, limit.size, limit.setting)
         except CannotCutError as error:
             self._uncut.add(path)
             _logger.warning("%s is over %s and can be cut only when its trial ends: %s", path, limit.setting, error)
@@ -112,7 +117,7 @@ class LogWatch:
     async def _finish(self, path: Path, limit: LogLimit) -> None:
         try:
             async with self._turn:  # its last cut may be under way
-                await asyncio.to_thread(finish, path, limit.size, limit.setting)
+                await asyncio.get_running_loop().run_in_executor(None, finish, path, limit.size, limit.setting)
         except OSError as error:
             _logger.warning("%s stays as long as it is: %s", path, error)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nni.common.errors import NniError
 from nni.config import ExperimentConfig, LocalConfig, TrainingServiceConfig
 from nni.training_service import TrainingService
 from nni.training_service.gpu import GpuRules, GpuSchedule, read_devices
 from nni.training_service.local import LocalSettings, LocalTrainingService, LogLimit
+
+if TYPE_CHECKING:
+    from nni.training_service.shared_storage import SharedStorage
 
 
 def training_service(experiment_id: str, directory: Path, config: ExperimentConfig) -> TrainingService:
@@ -80,6 +84,7 @@ def _pool(
         section.platform,
         config.trial_gpu_number,
         log_limit=_log_limit(config),
+        storage=_storage(experiment_id, directory, config),
     )
     if isinstance(section, SlurmConfig):
         from nni.training_service.slurm import slurm_service  # noqa: PLC0415
@@ -98,6 +103,14 @@ def gpu_rules(config: ExperimentConfig, section: LocalConfig) -> GpuRules | None
         return None
     indices = None if section.gpu_indices is None else tuple(section.gpu_indices)
     return GpuRules(number, indices, section.max_trial_number_per_gpu, bool(section.use_active_gpu))
+
+
+def _storage(experiment_id: str, directory: Path, config: ExperimentConfig) -> SharedStorage | None:
+    if config.shared_storage is None:
+        return None
+    from nni.training_service.shared_storage import SharedStorage  # noqa: PLC0415
+
+    return SharedStorage(experiment_id, directory, config.shared_storage)
 
 
 def _log_limit(config: ExperimentConfig) -> LogLimit | None:

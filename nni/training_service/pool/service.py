@@ -62,7 +62,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         self._sites = list(sites)
         self._machines: dict[str, PooledMachine] = {}
         patience = settings.grace + _GOODBYE
-        self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed)
+        self._storage = settings.storage
+        self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed, settings.storage)
         self._logs = LogWatch(settings.log_limit, self._running)
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
@@ -81,6 +82,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         """
         for site in self._sites:
             await site.check()
+        await self._open_storage()
         self._connect()
         await self._until(self._is_contact_made, _FIRST_CONTACT)
         if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
@@ -99,6 +101,7 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     async def run(self) -> None:
         """Connect, and place trials when there is something to place; asleep otherwise."""
+        await self._open_storage()
         self._connect()
         watch = asyncio.get_running_loop().create_task(self._logs.run())
         try:
@@ -109,6 +112,10 @@ class PoolTrainingService(BookkeepingService[Job]):
         finally:
             watch.cancel()
 
+    async def _open_storage(self) -> None:
+        if self._storage is not None and not self._is_closing:
+            await self._storage.open(self._code)
+
     def _connect(self) -> None:
         for site in self._sites if not self._is_closing else ():
             if site.name not in self._machines:
@@ -118,7 +125,8 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _make_link(self, site: Site, label: str) -> RunnerLink:
         greeting = p.Greeting(p.VERSION, self._settings.experiment_id, self._settings.grace)
-        return RunnerLink(site.environment(label), greeting, self._code, self)
+        storage = None if self._storage is None else self._storage.message
+        return RunnerLink(site.environment(label), greeting, self._code, self, storage)
 
     async def clean_up(self) -> None:
         """End every trial, have every machine remove what is there, and let go of them."""
@@ -164,6 +172,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         for site in self._sites:
             with contextlib.suppress(NniError, OSError):
                 await site.clear()
+        if self._storage is not None:
+            await self._storage.close()
         await self.close()
 
     async def close(self) -> None:
@@ -175,6 +185,8 @@ class PoolTrainingService(BookkeepingService[Job]):
                 await machine.site.close()
         for job in self._jobs.values():
             job.copy.close()
+        if self._storage is not None:
+            self._storage.leave()
 
     # Trials
 
@@ -211,6 +223,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         form = adoption.form
         copy = LocalCopy(TrialFiles(self._settings.directory / "trials" / form.id))
         copy.create(form)
+        if self._storage is not None:
+            self._storage.expect(form.id)
         directory = str(copy.files.directory)
         detail = TrialJobDetail(
             form.id, TrialStatus.WAITING, adoption.submit_time, directory, form, start_time=adoption.start_time
@@ -309,7 +323,7 @@ class PoolTrainingService(BookkeepingService[Job]):
             return
         files = job.copy.files
         gpus = files.gpus.read_text() if files.gpus.exists() else None
-        script = self._scripts.render(job.detail.form, link.hello.root, gpus)
+        script = self._scripts.render(job.detail.form, link.hello.root, gpus, link.storage)
         with contextlib.suppress(OSError):  # for people to read; the runner has its own
             files.script.write_text(script, errors="surrogateescape")
         link.send(
@@ -409,7 +423,9 @@ class PoolTrainingService(BookkeepingService[Job]):
         detail = job.detail
         if detail.start_time is None:
             detail.start_time = message.start + job.link.skew
-        detail.url = f"ssh://{job.link.name}{job.link.hello.root if job.link.hello else ''}/trials/{job.id}"
+        root = job.link.hello.root if job.link.hello else ""
+        there = f"ssh://{job.link.name}{root}/trials/{job.id}"
+        detail.url = there if self._storage is None else self._storage.place(job.id)
         detail.tags = [job.link.name]
         if detail.status is not TrialStatus.RUNNING:
             detail.message = f"on {job.link.name}"
@@ -423,7 +439,7 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _end(self, job: Job, ended: p.Ended) -> None:
         assert job.link is not None
-        job.is_fetching = ended.outputs > 0
+        job.is_fetching = ended.outputs > 0 or (self._storage is not None and self._storage.fetches)
         for path in (job.copy.files.log, job.copy.files.stderr):  # there also if nothing was written to them
             path.touch()
         if ended.code is None and job.canceled is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nni.training_service.local.log_watch import LogLimit
+from nni.training_service.shared_storage import SharedStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class PoolSettings:
         How long the copies of trial.log and stderr here may become; None: as long as they want.
     lost_after
         Seconds without a connection after which a machine counts as lost, and its trials as failed.
+    storage
+        What this machine and the training machines share; None: nothing.
     """
 
     experiment_id: str
@@ -35,3 +38,4 @@ class PoolSettings:
     grace: float = 10.0
     log_limit: LogLimit | None = None
     lost_after: float = 1800.0
+    storage: SharedStorage | None = None

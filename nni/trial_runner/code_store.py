@@ -53,7 +53,7 @@ class CodeStore:
         return (self._trees / digest).is_dir()
 
     def fill(self, code: Code, directory: Path) -> None:
-        """Take the files that are not here from a copy of the code directory, as far as they are what they should be."""
+        """Take files that are not here from a copy of the code directory, if they are what they should be."""
         if self.has(code.digest):
             return
         for name, size, sha, _ in code.files:

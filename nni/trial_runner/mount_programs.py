@@ -1,4 +1,4 @@
-"""The programs that mount: ``mount -t nfs``, ``blobfuse2`` and ``blobfuse``; what they say, in a sentence for a person."""
+"""The programs that mount: ``mount -t nfs``, ``blobfuse2``, ``blobfuse``; and what they say, for a person."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from nni.trial_runner.mount_programs import MountError, Source, privileged, run
 
@@ -44,8 +45,6 @@ class Mount:
     def __init__(self, source: Source, point: Path) -> None:
         self.source = source
         self.point = point
-        self.is_ours = False
-        """Whether NNI mounted it, in this process or another one."""
         self._lock = -1
 
     def open(self) -> None:
@@ -62,16 +61,13 @@ class Mount:
         self.leave()
         lock, is_alone = _locked(self.point)
         try:
-            note = _read(lock)
             found = mounted_at(self.point)
-            if found is None:
-                if not is_alone:
-                    raise MountError(f"{self.point} was unmounted while others use it", is_final=False)
+            if found is not None:
+                self._check(found, _note_of(lock, found))
+            elif is_alone:
                 self._mount(lock)
-                self.is_ours = True
             else:
-                self._check(found, note)
-                self.is_ours = note is not None
+                self._refuse()
             fcntl.flock(lock, fcntl.LOCK_SH)
         except BaseException:
             os.close(lock)
@@ -106,7 +102,12 @@ class Mount:
         except BaseException:
             _remove_made(self.point, note["made"])
             raise
+        found = mounted_at(self.point)
+        note["mark"] = None if found is None else _mark(found)
         _write(lock, note)
+
+    def _refuse(self) -> None:
+        raise MountError(f"{self.point} was unmounted while others use it", is_final=False)
 
     def _make_point(self) -> str | None:
         """Make the directory; returns the topmost one that was not there, None if all were."""
@@ -120,26 +121,34 @@ class Mount:
             raise MountError(f"{point} cannot be a mount point: {error.strerror}", is_final=True) from error
         return str(missing[-1]) if missing else None
 
-    def _check(self, found: tuple[str, str], note: dict[str, Any] | None) -> None:
+    def _check(self, found: _Found, note: dict[str, Any] | None) -> None:
         """Refuse a place where something else is mounted."""
-        kind, device = found
-        told = note["source"] if note is not None else device if self.source.is_of_kind(kind) else self.source.name
+        own = found.device if self.source.is_of_kind(found.kind) else self.source.name
+        told = own if note is None else note["source"]
         if not self.source.is_called(told):
             raise MountError(f"{told} is mounted at {self.point}, not {self.source.name}", is_final=True)
 
 
-def mounted_at(point: Path) -> tuple[str, str] | None:
-    """Return file system and device of what is mounted at a place; None if nothing is."""
+class _Found(NamedTuple):
+    """What is mounted somewhere."""
+
+    identity: str
+    kind: str
+    device: str
+
+
+def mounted_at(point: Path) -> _Found | None:
+    """Return what is mounted at a place; None if nothing is."""
     place = os.path.realpath(point)
     try:
         lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
-        return ("", "") if os.path.ismount(place) else None  # noqa: PTH116, PTH118  (text, and not Linux)
+        return _Found("", "", "") if os.path.ismount(place) else None  # not Linux
     for line in reversed(lines):  # the last one lies on top
         before, _, after = line.partition(" - ")
         if _plain(before.split(" ")[4]) == place:
             kind, device = after.split(" ")[:2]
-            return kind, _plain(device)
+            return _Found(before.split(" ")[0], kind, _plain(device))
     return None
 
 
@@ -151,28 +160,43 @@ def sweep() -> list[str]:
             lock = os.open(path, os.O_RDWR)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                note = _read(lock)
-                if note is not None:
-                    _unmount_noted(lock)
-                    swept.append(note["point"])
+                swept += _unmount_noted(lock)
             finally:
                 os.close(lock)
     return swept
 
 
-def _unmount_noted(lock: int) -> None:
+def _mark(found: _Found) -> str:
+    """Return what tells a mount from another one that is made at the same place later."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = ""
+    return f"{boot} {found.identity}"
+
+
+def _note_of(lock: int, found: _Found | None) -> dict[str, Any] | None:
+    """Return the note about a mount of NNI's; None for one that a person made, also in its place."""
+    note = _read(lock)
+    return note if note is not None and found is not None and note["mark"] == _mark(found) else None
+
+
+def _unmount_noted(lock: int) -> list[str]:
+    """Undo what the note says; returns the mount point, if there is any."""
     note = _read(lock)
     if note is None:
-        return
+        return []
     point = Path(note["point"])
     found = mounted_at(point)
-    if found is not None:
-        _unmount(point, found[0])
-    if mounted_at(point) is None:
-        os.ftruncate(lock, 0)
+    if _note_of(lock, found) is not None and found is not None:
+        _unmount(point, found.kind)
+        found = mounted_at(point)
+    os.ftruncate(lock, 0)
+    if found is None:
         _remove_made(point, note["made"])
         if note["cache"] is not None:
             shutil.rmtree(note["cache"], ignore_errors=True)
+    return [str(point)]
 
 
 def _unmount(point: Path, kind: str) -> None:
@@ -248,5 +272,5 @@ def _write(lock: int, note: dict[str, Any]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Undo the escapes of mountinfo, in which a blank is \\040."""
+    """Undo the escapes of mountinfo, which has octal numbers for blanks."""
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from nni.config import NfsConfig
-from nni.store import TrialStatus
-from nni.testing.training_service import Observer, TrainingServiceConformance, form
+from nni.testing.training_service import TrainingServiceConformance
 from nni.training_service import TrainingService
 from nni.training_service.pool import PoolSettings, PoolTrainingService, ProcessSite
 from nni.training_service.shared_storage import SharedStorage

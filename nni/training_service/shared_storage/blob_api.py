@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
     ResourceNotFoundError,
     ServiceRequestError,
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
     from nni.training_service.pool.code_image import CodeImage
 
 Result = TypeVar("Result")
-_LIMITS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60, "retry_total": 2, "retry_connect": 1}
+# The library's own patience is minutes.
+_RETRIES: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "initial_backoff": 1, "increment_base": 2}
+_LIMITS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60, **_RETRIES}
+_REFUSED = {401, 403}
 _ALL = 600.0  # seconds for everything that is sent or fetched at once
 
 logging.getLogger("azure").setLevel(logging.WARNING)
@@ -121,13 +123,13 @@ class BlobAccess(Access):
         where = f"sharedStorage: AzureBlob {config.storage_account_name}/{config.container_name}"
         try:
             yield
-        except ClientAuthenticationError as error:
-            raise NniError(f"{where}: the key is not accepted (storageAccountKey)") from error
         except ResourceNotFoundError as error:
             raise NniError(f"{where}: there is no such container (containerName)") from error
         except (ServiceRequestError, ServiceResponseError) as error:
             raise NniError(f"{where}: the server cannot be reached ({_line(error)})") from error
         except HttpResponseError as error:
+            if error.status_code in _REFUSED:
+                raise NniError(f"{where}: the key is not accepted (storageAccountKey)") from error
             raise NniError(f"{where}: {error.reason or _line(error)} ({error.status_code})") from error
         except (AzureError, ValueError) as error:  # also of a key that is no base64
             raise NniError(f"{where}: {_line(error)}") from error

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MARK = ".nni-storage"
 """A file in the experiment's directory by which a machine knows that it sees the same storage as the manager."""
 
-_SEEN = 15.0  # seconds until what one machine wrote is seen by another one
+_SEEN = 5.0  # seconds until what one machine wrote is seen by another one
 
 
 def experiment_directory(mount: Path, experiment: str) -> Path:

@@ -74,6 +74,7 @@ def _pool(
     experiment_id: str, directory: Path, config: ExperimentConfig, section: TrainingServiceConfig
 ) -> TrainingService:
     from nni.config import RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
+    from nni.training_service.custom import CustomServiceConfig  # noqa: PLC0415
     from nni.training_service.pool import PoolSettings  # noqa: PLC0415
 
     settings = PoolSettings(
@@ -86,6 +87,8 @@ def _pool(
         log_limit=_log_limit(config),
         storage=_storage(experiment_id, directory, config),
     )
+    if isinstance(section, CustomServiceConfig):
+        return section.checked_service(settings)
     if isinstance(section, SlurmConfig):
         from nni.training_service.slurm import slurm_service  # noqa: PLC0415
 

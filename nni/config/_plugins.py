@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from nni.config._errors import ConfigError, Fault
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from nni.config._training_service import TrainingServiceConfig
 
 GROUP = "nni.training_services"
@@ -17,7 +18,7 @@ GROUP = "nni.training_services"
 
 def plugin_names() -> list[str]:
     """Return the platforms that installed packages bring, without loading any of them."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return sorted({entry.name for entry in _entries()})
 
 
 @cache
@@ -32,7 +33,7 @@ def plugin_class(platform: str) -> type[TrainingServiceConfig]:
     ConfigError
         The package is broken, in one sentence that names it.
     """
-    found = list({(_package(entry), entry.value): entry for entry in entry_points(group=GROUP, name=platform)}.values())
+    found = [entry for entry in _entries() if entry.name == platform]
     if not found:
         raise KeyError(platform)
     packages = " and ".join(_package(entry) for entry in found)
@@ -59,6 +60,13 @@ def _problem(cls: object, platform: str) -> str | None:
         return "has no method make_service"
     default = cls.model_fields["platform"].default
     return None if default == platform else f"has the platform {default!r}, not the name of its entry point"
+
+
+def _entries() -> list[EntryPoint]:
+    """Return the entry points; a package that stands on the path twice counts once."""
+    from importlib.metadata import entry_points  # noqa: PLC0415  # slow to import
+
+    return list({(entry.name, entry.value, _package(entry)): entry for entry in entry_points(group=GROUP)}.values())
 
 
 def _package(entry: EntryPoint) -> str:

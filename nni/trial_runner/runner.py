@@ -59,6 +59,7 @@ class Runner:
         self._watch: asyncio.Task[None] | None = None
         self._experiment = ""
         self._storage: RunnerStorage | None = None
+        self._leaving: set[RunnerTrial] = set()
 
     async def run(self) -> None:
         """Serve until the manager says that the experiment is over."""
@@ -167,11 +168,13 @@ class Runner:
         trial = self._trials.get(identifier)
         if trial is not None and trial.end is not None:
             del self._trials[identifier]
+            self._leaving.add(trial)
             self._spawn(self._leave(trial))
 
     async def _leave(self, trial: RunnerTrial) -> None:
         await self._keep_logs(trial)
         await asyncio.get_running_loop().run_in_executor(None, trial.remove)
+        self._leaving.discard(trial)
 
     # The shared storage
 
@@ -203,7 +206,7 @@ class Runner:
     async def _leave_storage(self) -> None:
         if self._storage is None:
             return
-        for trial in self._trials.values():
+        for trial in (*self._leaving, *self._trials.values()):
             if not await self._keep_logs(trial):
                 break
         try:

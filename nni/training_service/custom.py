@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nni.common.errors import NniError
 from nni.config import TrainingServiceConfig
-from nni.config._fields import (
+from nni.config.extension import (
+    ConfigModel,
     Count,
     Duration,
     GpuIndices,
@@ -20,7 +21,6 @@ from nni.config._fields import (
     required,
     secret,
 )
-from nni.config._model import ConfigModel
 from nni.training_service.base import TrainingService
 
 if TYPE_CHECKING:

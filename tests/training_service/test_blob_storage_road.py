@@ -56,6 +56,10 @@ def get(port: int, path: str) -> Any:
     return httpx.get(f"http://127.0.0.1:{port}/api/v1/nni{path}", trust_env=False).json()
 
 
+def found_in(directory: Path, text: str) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
 @pytest.fixture
 def container(azurite: Any) -> Any:
     container = azurite.container(f"nni-{uuid.uuid4().hex[:12]}")
@@ -139,6 +143,7 @@ def test_trials_work_in_the_container_and_their_files_are_found_here(
         found = entry.directory / "trials" / trial["id"] / "nnioutput" / "tensorboard" / "events"
         wait_for(found.exists, "the file")
         assert found.read_text() == str(trial["value"])
+    assert found_in(server.home / ".nni-remote", azurite.key) == []
     assert nnictl("stop", entry.id).returncode == 0
     names = {blob.name for blob in container.list_blobs()}
     assert {f"nni/{entry.id}/trials/{trial['id']}/trial.log" for trial in trials} <= names

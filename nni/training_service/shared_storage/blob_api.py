@@ -56,7 +56,7 @@ class BlobAccess(Access):
     def __init__(self, experiment: str, config: AzureBlobConfig, key: str) -> None:
         self._config = config
         self._directory = experiment_directory(Path(), experiment)
-        account = blob_endpoint(config._written())  # noqa: SLF001  (its JSON form)
+        account = blob_endpoint(config.model_dump(by_alias=True))
         with self._told():
             self._container = ContainerClient(
                 account,

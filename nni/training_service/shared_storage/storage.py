@@ -91,7 +91,7 @@ class SharedStorage:
 
     def place(self, trial: str) -> str:
         """Return the address of a trial's directory."""
-        return storage_place(self._config._written(), self._experiment, trial)  # noqa: SLF001  (its JSON form)
+        return storage_place(self._config.model_dump(by_alias=True), self._experiment, trial)
 
     def leave(self) -> None:
         """Let go of it, and leave it mounted: the next manager goes on with it."""

@@ -71,12 +71,14 @@ class RunnerStorage:
         MountError
             See there.
         """
-        remote = self._root.parent.parent
-        if remote == self._point or remote in self._point.parents or self._point in remote.parents:
-            # What is below is removed in the end, and what lies above would be hidden by the mount.
+        own = self._root.parent.parent
+        if own == self._point or own in self._point.parents:  # what is below is removed in the end
             raise MountError(f"{self._point} cannot be the mount point: NNI's own files are there", is_final=True)
         # A directory somewhere inside of what is mounted is as good as a mount point, and nothing is to be done for it.
-        if mounted_at(self._point) is not None or not self._has_token():
+        is_mounted = mounted_at(self._point) is not None
+        if is_mounted or not self._has_token():
+            if not is_mounted and self._point in own.parents:
+                raise MountError(f"{self._point} cannot be the mount point: it would hide {own}", is_final=True)
             self._mount.open()
         try:
             self._recognize()

@@ -18,7 +18,13 @@ from nni.store import TrialStatus
 from nni.testing.training_service import Observer, TrainingServiceConformance, form
 from nni.training_service import TrainingService
 from nni.training_service.pool import PoolSettings, PoolTrainingService, ProcessSite
+from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.shared_storage import SharedStorage
+from nni.trial_runner import protocol as p
+from nni.trial_runner.code_store import CodeStore
+from nni.trial_runner.mount_programs import MountError
+from nni.trial_runner.script import TrialFiles
+from nni.trial_runner.storage import RunnerStorage, keep_logs
 
 EXPERIMENT = "ABCDEFGH"
 
@@ -59,6 +65,58 @@ class TestPoolWithSharedStorage(TrainingServiceConformance):
 
     def let_go(self, trial_id: str) -> None:
         (self.share / "nni" / EXPERIMENT / "trials" / trial_id / "go").touch()
+
+
+def told(point: Path) -> p.Storage:
+    return p.Storage("NFS", {"server": "127.0.0.1", "directory": "/x"}, str(point), "mark", is_marked=True)
+
+
+def test_the_runners_own_files_are_no_place_for_a_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They are removed in the end, and a mount above them would hide them."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    root = tmp_path / ".nni-remote" / EXPERIMENT / "far"
+    root.mkdir(parents=True)
+    for point in (root / "storage", Path(".nni-remote/storage"), root.parent.parent):
+        with pytest.raises(MountError, match="cannot be the mount point: NNI's own files are there"):
+            RunnerStorage(told(point), EXPERIMENT, root).open()
+    with pytest.raises(MountError, match=r"cannot be the mount point: it would hide .*\.nni-remote"):
+        RunnerStorage(told(tmp_path), EXPERIMENT, root).open()
+
+
+def test_a_storage_that_is_there_without_a_mount_may_lie_anywhere_else(tmp_path: Path):
+    directory = tmp_path / "nni" / EXPERIMENT
+    directory.mkdir(parents=True)
+    (directory / ".nni-storage").write_text("mark")
+    storage = RunnerStorage(told(tmp_path), EXPERIMENT, tmp_path / ".nni-remote" / EXPERIMENT / "far")
+    storage.open()
+    storage.close()
+    assert storage.trial("t0") == directory / "trials" / "t0"
+    assert (directory / "trials").is_dir()
+
+
+def test_code_on_the_storage_that_was_changed_is_not_taken_for_the_code(tmp_path: Path):
+    """It comes over the connection then."""
+    (tmp_path / "code").mkdir()
+    for name in ("right.py", "wrong.py", "gone.py"):
+        (tmp_path / "code" / name).write_text(name)
+    image = CodeImage(tmp_path / "code").code
+    (tmp_path / "code" / "wrong.py").write_text("changed!")
+    (tmp_path / "code" / "gone.py").unlink()
+    store = CodeStore(tmp_path / "cache", tmp_path / "trees")
+    store.fill(image, tmp_path / "code")
+    lacking = {name for name, _, sha, _ in image.files if sha in store.missing(image)}
+    assert lacking == {"wrong.py", "gone.py"}
+
+
+def test_a_log_does_not_replace_a_file_of_the_code_directory(tmp_path: Path):
+    here, there = TrialFiles(tmp_path / "here"), tmp_path / "there"
+    for directory in (here.directory, there):
+        directory.mkdir()
+    here.log.write_text("ours")
+    here.stderr.write_text("ours")
+    (there / "trial.log").write_text("theirs")
+    keep_logs(here, there)
+    assert {path.name: path.read_text() for path in there.iterdir()} == {"trial.log": "theirs", "stderr": "ours"}
 
 
 @pytest.fixture

@@ -68,7 +68,8 @@ class CustomServiceConfig(TrainingServiceConfig):
         NniError
             Trials could not run; the text is for the user.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how its service is made: {settings}")
+        del settings
+        raise NotImplementedError(f"{type(self).__name__} does not say how its service is made")
 
     def checked_service(self, settings: PoolSettings) -> TrainingService:
         """Return what `make_service` returns; whatever else it does becomes a sentence for the user."""

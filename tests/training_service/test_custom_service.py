@@ -41,11 +41,11 @@ class UnfinishedConfig(CustomServiceConfig):
     [
         (
             FarmConfig(),
-            r"trainingService: farm \(.*FarmConfig\) cannot make its service: ValueError: the cows are gone",
+            r"farm \(.*FarmConfig\) cannot make its service: ValueError: the cows are gone",
         ),
         (
             NoServiceConfig(),
-            r"trainingService: farm \(.*\) made a str, which is no nni.training_service.TrainingService",
+            r"farm \(.*\) made a str, which is no nni.training_service.TrainingService",
         ),
         (ToldConfig(), "trainingService.barn: is locked"),
         (UnfinishedConfig(), "UnfinishedConfig does not say how its service is made"),

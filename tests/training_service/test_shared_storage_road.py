@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -114,6 +115,11 @@ def test_trials_work_on_the_storage_which_the_user_has_mounted(
     assert {"trial.log", "nnioutput/model.txt"} <= names
     url = f"http://127.0.0.1:{free_port}/api/v1/nni/trials/{trial['id']}/files/nnioutput/model.txt"
     assert httpx.get(url, trust_env=False).text == (place / "nnioutput" / "model.txt").read_text()
+    if importlib.util.find_spec("tensorboard") is not None:
+        url = f"http://127.0.0.1:{free_port}/api/v1/nni/tensorboard"
+        task = httpx.post(url, json={"trials": trial["id"]}, trust_env=False, timeout=120).json()
+        assert [Path(path).resolve() for path in task["trialLogDirectoryList"]] == [place / "nnioutput" / "tensorboard"]
+        assert task["status"] == "RUNNING"
     log = nnictl("log", "trial", entry.id, "--trial_id", trial["id"]).stdout.strip()
     assert Path(log).read_text() == "data: precious\n"
     assert nnictl("stop", entry.id).returncode == 0

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from nni.config._errors import ConfigError
 from nni.config._experiment import ExperimentConfig
 from nni.config._model import ConfigModel
 from nni.config._shared_storage import AzureBlobConfig, NfsConfig
-from nni.config._training_service import HYBRID_PLATFORMS, platforms, service_class
+from nni.config._training_service import HYBRID_PLATFORMS, TrainingServiceConfig, platforms, service_class
 
 _ROW_IDS = re.compile(r" \(PLT-[^)]*\)")
+_logger = logging.getLogger(__name__)
 _TITLE = "NNI experiment configuration"
 
 
@@ -23,19 +26,31 @@ def json_schema() -> dict[str, Any]:
     It has every key in camelCase with a description, and refuses unknown keys. It knows less than `load`: neither
     the snake_case spelling nor most rules between keys.
     """
-    classes: list[type[ConfigModel]] = [*map(service_class, platforms()), NfsConfig, AzureBlobConfig, ExperimentConfig]
+    services_by_name = _service_classes()
+    classes: list[type[ConfigModel]] = [*services_by_name.values(), NfsConfig, AzureBlobConfig, ExperimentConfig]
     refs, document = models_json_schema([(cls, "validation") for cls in classes], ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = document["$defs"]
     for cls in _all_models(ConfigModel):
         if (definition := definitions.get(cls.__name__)) is not None:
             _finish(definition)
     names = {cls: refs[cls, "validation"]["$ref"].rpartition("/")[2] for cls in classes}
-    services = {platform: {"$ref": f"#/$defs/{names[service_class(platform)]}"} for platform in platforms()}
+    services = {platform: {"$ref": f"#/$defs/{names[cls]}"} for platform, cls in services_by_name.items()}
     root = definitions.pop(names[ExperimentConfig])
     _complete_root(root, services, [{"$ref": f"#/$defs/{names[cls]}"} for cls in (NfsConfig, AzureBlobConfig)])
     _alias_openpai(definitions["OpenpaiConfig"])
     used = {name: definition for name, definition in definitions.items() if name not in _BASES}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "title": _TITLE, "$defs": used}
+
+
+def _service_classes() -> dict[str, type[TrainingServiceConfig]]:
+    """Return the classes by platform; a package that is broken is told of, and left out."""
+    found = {}
+    for platform in platforms():
+        try:
+            found[platform] = service_class(platform)
+        except ConfigError as error:
+            _logger.warning("%s", error)
+    return found
 
 
 _BASES = ("TrainingServiceConfig", "SharedStorageConfig")

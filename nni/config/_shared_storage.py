@@ -50,6 +50,10 @@ class AzureBlobConfig(SharedStorageConfig):
     storage_account_key: Text | None = secret("Key of the storage account.")
     resource_group_name: Text | None = optional("Resource group in which the key can be looked up.")
     container_name: Text = required("Name of the container.", "mycontainer")
+    blob_endpoint: Text | None = optional(
+        "Address of the blob service, for other clouds than the public one; absent: that of the account.",
+        examples=["https://myaccount.blob.core.chinacloudapi.cn"],
+    )
 
     def _faults(self) -> Iterator[Fault]:
         if not (self.storage_account_key or self.resource_group_name):

@@ -14,7 +14,7 @@ from nni.config._function import FunctionCommand, is_function
 from nni.config._load import read_document, read_text
 from nni.config._model import ConfigModel
 from nni.config._rules import services
-from nni.config._training_service import AVAILABLE_PLATFORMS
+from nni.config._training_service import is_available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def check_available(config: ExperimentConfig) -> None:
     missing = [
         Fault((*path, "platform"), f"the training service {service.platform!r} is not available in this version")
         for path, service in services(config)
-        if service.platform not in AVAILABLE_PLATFORMS
+        if not is_available(service.platform)
     ]
     if missing:
         raise PlatformNotAvailableError(config._spelled(missing))  # noqa: SLF001  # of the same package

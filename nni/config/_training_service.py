@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails
 from nni.config._errors import ConfigError, Fault, nearest, shown
 from nni.config._fields import required
 from nni.config._model import ConfigModel
+from nni.config._plugins import plugin_class, plugin_names
 from nni.config._wording import worded
 
 _CLASSES = {
@@ -42,8 +43,13 @@ class TrainingServiceConfig(ConfigModel):
 
 
 def platforms() -> tuple[str, ...]:
-    """Return the names of all training services."""
-    return tuple(_CLASSES)
+    """Return the names of all training services, of NNI and of installed packages."""
+    return (*_CLASSES, *(name for name in plugin_names() if name not in _CLASSES))
+
+
+def is_available(platform: str) -> bool:
+    """Say whether trials can run on a platform: NNI's own, or one that a package brings."""
+    return platform in AVAILABLE_PLATFORMS or platform not in _CLASSES
 
 
 def service_class(platform: str) -> type[TrainingServiceConfig]:
@@ -53,11 +59,15 @@ def service_class(platform: str) -> type[TrainingServiceConfig]:
     Raises
     ------
     ConfigError
-        For an unknown platform.
+        For an unknown platform, or one of a package that is broken.
     """
     name = _ALIASES.get(platform, platform)
     if name not in _CLASSES:
-        raise ConfigError(Fault(("platform",), f"unknown platform {platform!r}, {nearest(platform, _CLASSES)}"))
+        try:
+            return plugin_class(name)
+        except KeyError:
+            fault = Fault(("platform",), f"unknown platform {platform!r}, {nearest(platform, platforms())}")
+            raise ConfigError(fault) from None
     found: type[TrainingServiceConfig] = getattr(importlib.import_module(f"nni.config._{name}"), _CLASSES[name])
     return found
 
@@ -76,7 +86,7 @@ def _choose(value: Any, info: ValidationInfo) -> TrainingServiceConfig:
         raise worded(f"expected a mapping with a platform, such as 'platform: local', got {shown(value)}")
     platform = value.get("platform")
     if not isinstance(platform, str):
-        fault = f"expected one of {', '.join(map(repr, _CLASSES))}"
+        fault = f"expected one of {', '.join(map(repr, platforms()))}"
         raise _platform_error(f"required, {fault}" if platform is None else f"{fault}, got {shown(platform)}")
     try:
         cls = service_class(platform)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nni.common import json
 from nni.common.default_tuner import DEFAULT_TUNER
 from nni.common.durations import parse_duration
+from nni.common.run_key import key_of
+from nni.common.storage_place import storage_place
 from nni.store import Metric, Profile, Reader, Trial, TrialStatus, configuration
 
 if TYPE_CHECKING:
@@ -157,6 +159,7 @@ class Queries:
             "directory": str(self._trial_directory(trial)),
             "service": trial.service,
             "runs": trial.run,
+            "storage": self._storage(trial),
         }
 
     # 2.x
@@ -224,6 +227,15 @@ class Queries:
 
     def _message(self, trial: Trial) -> str:
         return trial.message or (self.why_waiting(trial.id) if trial.status is TrialStatus.WAITING else "")
+
+    def _storage(self, trial: Trial) -> str | None:
+        """Return where a trial's directory is on the shared storage; None for one that is on none."""
+        config = self.profile.config
+        storage = config.get("sharedStorage")
+        is_here = isinstance(config.get("trainingService"), list) and trial.service.rpartition("-")[2] == "local"
+        return (
+            None if storage is None or is_here else storage_place(storage, self.profile.id, key_of(trial.id, trial.run))
+        )
 
     def _trial_directory(self, trial: Trial) -> Path:
         return self.directory / "trials" / trial.id

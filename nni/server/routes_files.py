@@ -25,13 +25,15 @@ def router(experiment: ServedExperiment) -> APIRouter:
 
     @routes.get("/trials/{trial_id}/files", summary="The files in a trial's directory")
     def files(trial_id: str) -> Response:
-        return JsonResponse(_listing(_directory(experiment, trial_id)))
+        directory = _directory(experiment, trial_id)
+        return JsonResponse([*_listing(directory, ""), *_outputs_elsewhere(experiment, directory)])
 
     @routes.get("/trials/{trial_id}/files/{name:path}", summary="One of them")
     def file(trial_id: str, name: str) -> Response:
         directory = _directory(experiment, trial_id)
         path = (directory / name).resolve()
-        if not path.is_relative_to(directory.resolve()) or not path.is_file():
+        roots = (directory, _outputs_on_storage(experiment, directory) or directory)
+        if not any(path.is_relative_to(root.resolve()) for root in roots) or not path.is_file():
             raise HTTPException(404, f"trial {trial_id} has no file {name}")
         # Never as a page of ours: a trial may write HTML.
         return FileResponse(path, media_type="application/octet-stream", filename=path.name)
@@ -69,7 +71,25 @@ def _directory(experiment: ServedExperiment, trial_id: str) -> Path:
     return experiment.directory / "trials" / found.id
 
 
-def _listing(directory: Path) -> list[dict[str, Any]]:
+def _outputs_on_storage(experiment: ServedExperiment, directory: Path) -> Path | None:
+    """Return where a trial's output directory is on a shared storage that is mounted here; None if it is not.
+
+    It is the one place outside of the experiment's directory to which a link of a trial's directory may lead.
+    """
+    storage = experiment.profile.config.get("sharedStorage") or {"localMounted": "nomount"}
+    link = directory / "nnioutput"
+    if storage["localMounted"] == "nomount" or not link.is_symlink():
+        return None
+    there = Path(storage["localMountPoint"]) / "nni" / experiment.profile.id / "trials" / directory.name / link.name
+    return there if link.readlink() == there else None
+
+
+def _outputs_elsewhere(experiment: ServedExperiment, directory: Path) -> list[dict[str, Any]]:
+    outputs = _outputs_on_storage(experiment, directory)
+    return [] if outputs is None else _listing(outputs, "nnioutput/")
+
+
+def _listing(directory: Path, prefix: str) -> list[dict[str, Any]]:
     """Return name, size (bytes) and time of change (epoch milliseconds); links out of the directory are left out."""
     found = list[dict[str, Any]]()
     root = directory.resolve()
@@ -78,7 +98,7 @@ def _listing(directory: Path) -> list[dict[str, Any]]:
             break
         if path.is_file() and path.resolve().is_relative_to(root):
             status = path.stat()
-            name = path.relative_to(directory).as_posix()
+            name = f"{prefix}{path.relative_to(directory).as_posix()}"
             found.append({"name": name, "size": status.st_size, "modified": int(1000 * status.st_mtime)})
     return found
 

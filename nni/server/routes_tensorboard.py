@@ -57,7 +57,13 @@ def router(experiment: ServedExperiment, tasks: TensorboardTasks) -> APIRouter:
         trial = experiment.queries.reader.trial(identifier)
         if trial is None:
             raise unknown_trial(experiment, identifier)
-        return trial.sequence, trial.id, experiment.directory / "trials" / trial.id / "tensorboard"
+        directory = experiment.directory / "trials" / trial.id
+        outputs = directory / "nnioutput"  # of a trial on another machine, or on a shared storage
+        return (
+            trial.sequence,
+            trial.id,
+            (outputs if outputs.is_symlink() or outputs.is_dir() else directory) / "tensorboard",
+        )
 
     def _task(identifier: str) -> Task:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nni.common.durations import parse_duration
 from nni.common.errors import NniError
@@ -10,6 +11,9 @@ from nni.config import ExperimentConfig, LocalConfig, TrainingServiceConfig
 from nni.training_service import TrainingService
 from nni.training_service.gpu import GpuRules, GpuSchedule, read_devices
 from nni.training_service.local import LocalSettings, LocalTrainingService, LogLimit
+
+if TYPE_CHECKING:
+    from nni.training_service.shared_storage import SharedStorage
 
 
 def training_service(experiment_id: str, directory: Path, config: ExperimentConfig) -> TrainingService:
@@ -71,6 +75,7 @@ def _pool(
     experiment_id: str, directory: Path, config: ExperimentConfig, section: TrainingServiceConfig
 ) -> TrainingService:
     from nni.config import RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
+    from nni.training_service.custom import CustomServiceConfig  # noqa: PLC0415
     from nni.training_service.pool import PoolSettings  # noqa: PLC0415
 
     assert isinstance(section, (RemoteConfig, SlurmConfig))
@@ -84,7 +89,10 @@ def _pool(
         log_limit=_log_limit(config),
         lost_after=parse_duration(section.lost_after),
         reruns=section.rerun_lost_trials,
+        storage=_storage(experiment_id, directory, config),
     )
+    if isinstance(section, CustomServiceConfig):
+        return section.checked_service(settings)
     if isinstance(section, SlurmConfig):
         from nni.training_service.slurm import slurm_service  # noqa: PLC0415
 
@@ -101,6 +109,14 @@ def gpu_rules(config: ExperimentConfig, section: LocalConfig) -> GpuRules | None
         return None
     indices = None if section.gpu_indices is None else tuple(section.gpu_indices)
     return GpuRules(number, indices, section.max_trial_number_per_gpu, bool(section.use_active_gpu))
+
+
+def _storage(experiment_id: str, directory: Path, config: ExperimentConfig) -> SharedStorage | None:
+    if config.shared_storage is None:
+        return None
+    from nni.training_service.shared_storage import SharedStorage  # noqa: PLC0415
+
+    return SharedStorage(experiment_id, directory, config.shared_storage)
 
 
 def _log_limit(config: ExperimentConfig) -> LogLimit | None:

@@ -82,7 +82,7 @@ class TensorboardTasks:
         """
         if importlib.util.find_spec("tensorboard") is None:
             raise RefusedError(f"TensorBoard is not installed for {sys.executable}: pip install 'nni[tensorboard]'")
-        without = [identifier for _, identifier, directory in trials if not directory.is_dir()]
+        without = await asyncio.to_thread(_without_logs, trials)  # they may be on a storage that does not answer
         if without:
             raise RefusedError(
                 f"trial {', '.join(without)} has written nothing for TensorBoard; it would have to write to "
@@ -141,6 +141,10 @@ class TensorboardTasks:
             await asyncio.sleep(0.1)
         await self.stop(task)
         raise RefusedError(f"TensorBoard did not answer within {_START:.0f} s")
+
+
+def _without_logs(trials: list[tuple[int, str, Path]]) -> list[str]:
+    return [identifier for _, identifier, directory in trials if not directory.is_dir()]
 
 
 def _free_port(host: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -10,12 +11,16 @@ import sys
 from pathlib import Path
 
 from nni.trial_runner.code_store import cache_directory
+from nni.trial_runner.mount_programs import MountError
+from nni.trial_runner.mounts import sweep
 from nni.trial_runner.runner import LOCK
 
 
 def clean(directory: Path) -> int:
     """Remove all but what belongs to a living runner, and tell about it in a JSON line; returns the exit code."""
     removed, kept, size = [], [], 0
+    with contextlib.suppress(MountError, OSError):  # what a runner that was killed had mounted
+        sweep()
     for root in sorted(directory.glob("*/*")):
         name = f"{root.parent.name}/{root.name}"
         if _is_served(root):

@@ -57,6 +57,21 @@ class Greeting(Message):
 
 
 @dataclass
+class Storage(Message):
+    """Have the experiment's shared storage here; comes before `Code`, and is answered by `Stored` or `Unmountable`.
+
+    `source` is what a mount of this `kind` takes, a key for it included: it is kept in memory only. `token` is the mark
+    of the experiment on the storage; `is_marked` says that the manager has put it there.
+    """
+
+    kind: str
+    source: dict[str, Any]
+    mount_point: str
+    token: str
+    is_marked: bool
+
+
+@dataclass
 class Code(Message):
     """The files of the code directory: path, size, SHA-256 and whether it is executable; `digest` names the list."""
 
@@ -153,6 +168,21 @@ class Hello(Message):
 
 
 @dataclass
+class Stored(Message):
+    """The storage is there; `directory` is that of the experiment on it."""
+
+    directory: str
+
+
+@dataclass
+class Unmountable(Message):
+    """The storage cannot be had; `is_final` says that a person has to change something."""
+
+    message: str
+    is_final: bool
+
+
+@dataclass
 class Missing(Message):
     """The files of the code directory that are to be sent; an empty list says that it is complete."""
 
@@ -241,8 +271,8 @@ class Fault(Message):
 _TYPES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Greeting, Code, Blob, Start, Stop, Fetch, Forget, Look, Quit),
-        *(Machine, Hello, Missing, Running, Refused, Metrics, Text, Ended, File, Fetched, Fault),
+        *(Greeting, Storage, Code, Blob, Start, Stop, Fetch, Forget, Look, Quit),
+        *(Machine, Hello, Stored, Unmountable, Missing, Running, Refused, Metrics, Text, Ended, File, Fetched, Fault),
     )
 }
 _FIELDS: dict[type[Any], tuple[str, ...]] = {

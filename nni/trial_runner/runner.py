@@ -20,6 +20,9 @@ from nni.trial_runner.connection import Connection
 from nni.trial_runner.doorbell import Doorbell
 from nni.trial_runner.log_watch import LogLimit, LogWatch
 from nni.trial_runner.machine import look, nni_version
+from nni.trial_runner.mount_programs import MountError
+from nni.trial_runner.patience import in_time
+from nni.trial_runner.storage import RunnerStorage, code_directory, keep_logs
 from nni.trial_runner.trial import RunnerTrial
 
 TYPE_CHECKING = False
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 SOCKET, LOCK, LOG, DOORBELL = "runner.sock", "runner.lock", "runner.log", ".doorbell"
 _LOG_LOOK = 0.5  # seconds between looks at the logs of running trials, while somebody wants to hear of them
 _SWEEP = 5.0  # seconds between looks at everything, for rings that got lost; only while trials run
+_STORAGE = 150.0  # seconds for a shared storage to be mounted, unmounted, or read: longer than its programs may take
+_LOGS = 30.0  # seconds for a trial's logs to be copied to it
 _FORGOTTEN = 3600.0  # seconds without a manager and without a running trial after which the process ends
 
 
@@ -57,6 +62,9 @@ class Runner:
         self._watch: asyncio.Task[None] | None = None
         self._limit: LogLimit | None = None
         self._forgotten_trials: set[str] = set()
+        self._experiment = ""
+        self._storage: RunnerStorage | None = None
+        self._leaving: set[RunnerTrial] = set()
 
     async def run(self) -> None:
         """Serve until the manager says that the experiment is over."""
@@ -74,6 +82,7 @@ class Runner:
         server.close()
         doorbell.close()
         if self._quitting:  # before the connection ends, which tells the manager that it is done
+            await self._leave_storage()
             await loop.run_in_executor(None, _remove, self._root)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,7 +125,7 @@ class Runner:
             self._forget(message.trial, connection)
         elif isinstance(message, p.Fetch):
             connection.fetch(self._trial(message.trial))
-        elif isinstance(message, (p.Code, p.Blob)):
+        elif isinstance(message, (p.Storage, p.Code, p.Blob)):
             await self._take_code(message, connection)
         elif isinstance(message, p.Look):
             self._spawn(self._look(connection))
@@ -130,6 +139,7 @@ class Runner:
         self._grace = greeting.grace
         if greeting.log_limit is not None:
             self._limit = LogLimit(greeting.log_limit, greeting.log_setting)
+        self._experiment = greeting.experiment
         _say(f"experiment {greeting.experiment}: the manager is connected")
         python = platform.python_version()
         now = time.time_ns() // 1_000_000
@@ -145,9 +155,14 @@ class Runner:
     async def _take_code(self, message: p.Message, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         try:
-            if isinstance(message, p.Blob):
+            if isinstance(message, p.Storage):
+                await self._open_storage(message, connection)
+            elif isinstance(message, p.Blob):
                 await loop.run_in_executor(None, self._store.take, message)
             elif isinstance(message, p.Code):
+                if self._storage is not None:
+                    copy = code_directory(self._storage.directory, message.digest)
+                    await in_time(_STORAGE, "the shared storage", self._store.fill, message, copy)
                 missing = await loop.run_in_executor(None, self._store.missing, message)
                 connection.send(p.Missing(message.digest, missing))
         except OSError as error:
@@ -156,7 +171,7 @@ class Runner:
     def _start(self, start: p.Start, connection: Connection) -> None:
         trial = self._trial(start.trial)
         connection.watch(trial, start)
-        self._spawn(trial.start(start, self._store))
+        self._spawn(trial.start(start, self._store, self._place(trial)))
 
     def _forget(self, identifier: str, connection: Connection) -> None:
         connection.forget(identifier)
@@ -170,7 +185,51 @@ class Runner:
             self._forgotten_trials.discard(identifier)
             if trial is not None:
                 del self._trials[identifier]
-                asyncio.get_running_loop().run_in_executor(None, trial.remove)
+                self._leaving.add(trial)
+                self._spawn(self._leave(trial))
+
+    async def _leave(self, trial: RunnerTrial) -> None:
+        await self._keep_logs(trial)
+        await asyncio.get_running_loop().run_in_executor(None, trial.remove)
+        self._leaving.discard(trial)
+
+    # The shared storage
+
+    async def _open_storage(self, told: p.Storage, connection: Connection) -> None:
+        storage = self._storage or RunnerStorage(told, self._experiment, self._root)
+        try:
+            await in_time(_STORAGE, f"the storage at {told.mount_point}", storage.open)
+        except MountError as error:
+            connection.send(p.Unmountable(str(error), error.is_final))
+        except OSError as error:
+            connection.send(p.Unmountable(f"the storage cannot be had: {error.strerror or error}", is_final=False))
+        else:
+            self._storage = storage
+            connection.send(p.Stored(str(storage.directory)))
+
+    def _place(self, trial: RunnerTrial) -> Path | None:
+        return None if self._storage is None else self._storage.trial(trial.id)
+
+    async def _keep_logs(self, trial: RunnerTrial) -> bool:
+        place = self._place(trial)
+        if place is not None:
+            try:
+                await in_time(_LOGS, "the shared storage", keep_logs, trial.files, place)
+            except OSError as error:
+                _say(f"the logs of trial {trial.id} are not on the shared storage: {error.strerror or error}")
+                return False
+        return True
+
+    async def _leave_storage(self) -> None:
+        if self._storage is None:
+            return
+        for trial in (*self._leaving, *self._trials.values()):
+            if not await self._keep_logs(trial):
+                break
+        try:
+            await in_time(_STORAGE, "the shared storage", self._storage.close)
+        except (MountError, OSError) as error:
+            _say(str(error))
 
     async def _look(self, connection: Connection) -> None:
         groups = {group for group in (trial.group for trial in self._trials.values()) if group is not None}

@@ -10,6 +10,7 @@ import signal
 import time
 from pathlib import Path
 
+from nni.trial_runner.patience import in_time
 from nni.trial_runner.process import TrialProcess, age, is_launcher, spawn
 from nni.trial_runner.script import CLAIM_TAKEN, CLAIM_UNWRITTEN, TrialFiles
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _SHUTDOWN = {128 + signal.SIGHUP, 128 + signal.SIGTERM, 128 + signal.SIGKILL}
 _LAST_MOMENT = 0.5  # seconds
+_PREPARE = 300.0  # seconds for a code directory to be copied
+
 CODE, OUTPUT = "code", "nnioutput"
 """The trial's own copy of the code directory, and its output directory (PLT-168, 179, 319)."""
 
@@ -83,8 +86,18 @@ class RunnerTrial:
             self._ended(None)
         return True
 
-    async def start(self, start: Start, store: CodeStore) -> None:
-        """Start it, if it was never started; after that, `find` is true whatever happens to this process."""
+    async def start(self, start: Start, store: CodeStore, place: Path | None = None) -> None:
+        """Start it, if it was never started; after that, `find` is true whatever happens to this process.
+
+        Parameters
+        ----------
+        start
+            What to start.
+        store
+            Where the code directory is.
+        place
+            Its directory on a shared storage, in which it runs and has its output; None: all is in its own directory.
+        """
         if self._is_starting or self.find():
             return
         if not start.is_new:
@@ -92,7 +105,7 @@ class RunnerTrial:
             return
         self.refusal, self._is_starting = None, True
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._prepare, start, store)
+            await in_time(_PREPARE, "the shared storage", self._prepare, start, store, place)
             if self._is_stopped:
                 self._ended(None)
             else:
@@ -128,11 +141,17 @@ class RunnerTrial:
     def _ended_file(self) -> Path:
         return self.files.directory / ".nni" / "ended"
 
-    def _prepare(self, start: Start, store: CodeStore) -> None:
+    def _prepare(self, start: Start, store: CodeStore, place: Path | None) -> None:
         directory = self.files.directory
         (directory / ".nni").mkdir(parents=True, exist_ok=True)
-        (directory / OUTPUT).mkdir(exist_ok=True)
-        store.copy(start.code, directory / CODE)
+        if place is None:
+            (directory / OUTPUT).mkdir(exist_ok=True)
+            store.copy(start.code, directory / CODE)
+        else:  # the working directory is the trial's own one there (PLT-319)
+            (place / OUTPUT).mkdir(parents=True, exist_ok=True)
+            store.copy(start.code, place)
+            if not (place / "parameter.cfg").exists():
+                (place / "parameter.cfg").write_bytes(start.parameters.encode("utf-8", "surrogateescape"))
         for path, text in ((self.files.parameters, start.parameters), (self.files.script, start.script)):
             new = path.with_name(f"{path.name}.new")
             new.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -270,3 +271,55 @@ def network() -> Iterator[Network]:
         yield made
     finally:
         ip("netns", "del", name)
+
+
+AZURITE = Path(__file__).parents[2] / "build" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+# Every emulator of Azure has this account; it is public.
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+class Azurite:
+    """A blob service on the loopback interface."""
+
+    account, key = AZURITE_ACCOUNT, AZURITE_KEY
+
+    def __init__(self, port: int) -> None:
+        self.endpoint = f"http://127.0.0.1:{port}/{AZURITE_ACCOUNT}"
+
+    def container(self, name: str) -> Any:
+        """Make a container, and return the vendor's client for it."""
+        from azure.storage.blob import BlobServiceClient
+
+        return BlobServiceClient(self.endpoint, credential=self.key).create_container(name)
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """Run Azurite, the emulator of Azure Blob storage."""
+    if not AZURITE.exists():
+        pytest.skip("Azurite is not installed (.ci/install-azurite, needs npm)")
+    pytest.importorskip("azure.storage.blob", reason="azure-storage-blob is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    place = tmp_path_factory.mktemp("azurite")
+    options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    with (place / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(AZURITE), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(place), *options],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        assert process.poll() is None, (place / "log").read_text()
+        assert time.monotonic() < deadline, (place / "log").read_text()
+        time.sleep(0.05)
+    yield Azurite(port)
+    process.kill()
+    process.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nni.common.run_key import key_of, run_of
 from nni.store import TrialStatus
 from nni.testing.training_service import Observer, form
 from nni.training_service import Adoption
@@ -21,7 +22,7 @@ from nni.training_service.pool import (
     ProcessSite,
     UnreachableError,
 )
-from nni.training_service.pool.job import LocalCopy, key_of, run_of
+from nni.training_service.pool.job import LocalCopy
 from nni.trial_runner.script import TrialFiles
 
 pytestmark = pytest.mark.slow

@@ -253,3 +253,29 @@ def test_an_experiment_in_the_cluster_from_create_to_stop(slurm: Path, isolated_
     assert {trial["message"] for trial in trials} <= {"on slurm-1", "on slurm-2"}
     nnictl("stop", "--all")
     assert jobs() == []
+
+
+async def test_jobs_work_on_the_file_system_of_the_cluster_as_their_shared_storage(
+    slurm: Path, places: tuple[Path, Path], tmp_path: Path
+):
+    """It is mounted by nobody, and the experiment's own directory is on it, too."""
+    from nni.config import NfsConfig
+    from nni.training_service.shared_storage import SharedStorage
+    from nni.training_service.slurm import slurm_service
+
+    told = {"nfs_server": "127.0.0.1", "exported_directory": "/cluster", "local_mounted": "usermount"}
+    config = NfsConfig(local_mount_point=tmp_path, remote_mount_point=str(tmp_path), **told)
+    storage = SharedStorage(EXPERIMENT, places[0], config)
+    command = 'pwd; echo model >"$NNI_OUTPUT_DIR/model.txt"'
+    settings = PoolSettings(EXPERIMENT, places[0], command, places[1], "slurm", grace=1.0, storage=storage)
+    pool = slurm_service(settings, SlurmConfig(max_jobs=1))
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: seen.ended("t0"), "the trial")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    await seen.close()
+    place = tmp_path / "nni" / EXPERIMENT / "trials" / "t0"
+    assert (place / "trial.log").read_text() == f"{place}\n"
+    assert (places[0] / "trials" / "t0" / "nnioutput" / "model.txt").read_text() == "model\n"
+    assert not (places[0] / "slurm").exists()

@@ -3,6 +3,7 @@
 A platform is an `Environment` and a `Site`; everything else is here, once for all of them.
 """
 
+from nni.training_service.pool.archive import arguments, runner_directory
 from nni.training_service.pool.environment import (
     Channel,
     Environment,
@@ -10,7 +11,7 @@ from nni.training_service.pool.environment import (
     UnreachableError,
     UnusableError,
 )
-from nni.training_service.pool.process_site import ProcessSite
+from nni.training_service.pool.process_site import ProcessChannel, ProcessSite
 from nni.training_service.pool.service import PoolTrainingService
 from nni.training_service.pool.settings import PoolSettings
 
@@ -19,8 +20,11 @@ __all__ = [
     "Environment",
     "PoolSettings",
     "PoolTrainingService",
+    "ProcessChannel",
     "ProcessSite",
     "Site",
     "UnreachableError",
     "UnusableError",
+    "arguments",
+    "runner_directory",
 ]

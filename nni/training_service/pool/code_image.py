@@ -39,6 +39,10 @@ class CodeImage:
         digest = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
         self.code = Code(digest, files)
 
+    def source(self, sha: str) -> Path:
+        """Return where the file with a SHA-256 is."""
+        return self._sources[sha].source
+
     async def blobs(self, shas: list[str]) -> AsyncIterator[Blob]:
         """
         Yield the pieces of the files that are wanted.

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nni.common.errors import NniError
+from nni.common.run_key import key_of, run_of
 from nni.store import TrialStatus
 from nni.training_service.base import TrialForm, TrialJobDetail
-from nni.training_service.pool.job import Job, LocalCopy, key_of, run_of
+from nni.training_service.pool.job import Job, LocalCopy
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
+from nni.training_service.shared_storage import SharedStorage
 from nni.trial_runner import protocol as p
 from nni.trial_runner.script import TrialFiles
 
@@ -34,14 +36,20 @@ class Farewell:
         Seconds for a runner to end and to remove what is there.
     changed
         Called when files have come, and when an environment has been given back.
+    storage
+        Where the files are, if not on the machine.
     """
 
-    def __init__(self, trials: Path, patience: float, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, trials: Path, patience: float, changed: Callable[[], None], storage: SharedStorage | None = None
+    ) -> None:
         self.jobs: dict[str, Job] = {}
         """Runs of which leave has not been taken, by their keys."""
         self._trials = trials
         self._patience = patience
         self._changed = changed
+        self._storage = storage
+        self._downloads: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -78,13 +86,25 @@ class Farewell:
         if job.link is None:
             return
         if job.is_fetching:
-            job.link.send(p.Fetch(job.key))
+            self._fetch(job, job.link)
         elif job.is_committed and job.link.state is LinkState.READY and job.key in self.jobs:
             job.link.send(p.Stop(job.key))  # of one that was given up
             job.link.send(p.Forget(job.key))
             del self.jobs[job.key]
             if job.machine is not None:
                 self._let_go(job, job.machine)
+
+    def _fetch(self, job: Job, link: RunnerLink) -> None:
+        if self._storage is None:
+            link.send(p.Fetch(job.key))
+        elif job.key not in self._downloads:
+            self._downloads.add(job.key)
+            self._spawn(self._download(job, self._storage))
+
+    async def _download(self, job: Job, storage: SharedStorage) -> None:
+        problems = await storage.fetch(job.id, job.key)
+        self._downloads.discard(job.key)
+        self.fetched(job, problems)
 
     def _let_go(self, job: Job, machine: PooledMachine) -> None:
         own = machine.drop_link(job.key)

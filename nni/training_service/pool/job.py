@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nni.common.run_key import key_of
 from nni.store import TrialStatus
 from nni.training_service.base import TrialForm, TrialJobDetail
 from nni.training_service.pool.link import RunnerLink
@@ -133,17 +134,6 @@ class LocalCopy:
         for file in self._open.values():
             os.close(file)
         self._open.clear()
-
-
-def key_of(trial_id: str, run: int) -> str:
-    """Return the name under which a runner knows a run of a trial: no two runs are ever taken for each other."""
-    return trial_id if run == 1 else f"{trial_id}.{run}"
-
-
-def run_of(key: str) -> tuple[str, int]:
-    """Return the trial and the run that a runner's name for it means."""
-    trial_id, dot, run = key.rpartition(".")
-    return (trial_id, int(run)) if dot and run.isdigit() else (key, 1)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import enum
 import logging
 import random
 import time
+from pathlib import Path
 from typing import Protocol
 
 from nni.common.errors import NniError
@@ -58,9 +59,18 @@ class RunnerLink:
         What it must have before trials can start.
     listener
         Who hears of it.
+    storage
+        What it must have mounted before it gets the code.
     """
 
-    def __init__(self, environment: Environment, greeting: p.Greeting, code: CodeImage, listener: Listener) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        greeting: p.Greeting,
+        code: CodeImage,
+        listener: Listener,
+        storage: p.Storage | None = None,
+    ) -> None:
         self.environment = environment
         self.state = LinkState.CONNECTING
         self.problem = "connecting"
@@ -71,11 +81,14 @@ class RunnerLink:
         self.hello: p.Hello | None = None
         self.attempts = 0
         """How often it was tried to connect in vain, or the connection was lost."""
+        self.storage: Path | None = None
+        """The experiment's directory on the shared storage as that machine sees it."""
         self.sent_bytes = 0
         """Of the code directory."""
         self._greeting = greeting
         self._code = code
         self._listener = listener
+        self._wanted_storage = storage
         self._channel: Channel | None = None
         self._task: asyncio.Task[None] | None = None
         self._quitting = asyncio.Event()
@@ -180,6 +193,8 @@ class RunnerLink:
         try:
             channel.write(self.environment.first_bytes())
             channel.write(p.encode(self._greeting))
+            if self._wanted_storage is not None:
+                channel.write(p.encode(self._wanted_storage))
             channel.write(p.encode(p.Quit() if self._quitting.is_set() else self._code.code))
             rest = await self._skip_noise(channel)
             while True:
@@ -240,6 +255,10 @@ class RunnerLink:
             self._greeted(message)
         elif isinstance(message, p.Missing):
             await self._send_code(message, channel)
+        elif isinstance(message, p.Stored):
+            self.storage = Path(message.directory)
+        elif isinstance(message, p.Unmountable):
+            await self._without_storage(message, channel)
         elif isinstance(message, p.Fault):
             raise UnreachableError(f"{self.name}: {message.message}")
         else:
@@ -261,6 +280,18 @@ class RunnerLink:
             )
         elif hello.nni.split(".")[:2] != __version__.split(".")[:2]:  # PLT-256: the first two numbers count
             self._warn(f"{self.name}: NNI there is {hello.nni}, here {__version__}; install the same version")
+
+    async def _without_storage(self, told: p.Unmountable, channel: Channel) -> None:
+        """Give a machine up that cannot have the storage; one that runs nothing shall keep nothing."""
+        if self._quitting.is_set():
+            return
+        if not told.is_final:
+            raise UnreachableError(f"{self.name}: {told.message}")
+        if self.hello is not None and not self.hello.trials:
+            self.hello = None
+            channel.write(p.encode(p.Quit()))
+            await channel.drain()
+        raise UnusableError(f"{self.name}: {told.message}")
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)

@@ -23,7 +23,7 @@ class Scripts:
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
 
-    def render(self, form: TrialForm, root: str, key: str, gpus: str | None) -> str:
+    def render(self, form: TrialForm, root: str, key: str, gpus: str | None, storage: Path | None = None) -> str:
         """
         Return a trial's ``run.sh``.
 
@@ -37,18 +37,22 @@ class Scripts:
             The runner's name for this run of the trial.
         gpus
             The devices it was given, as in ``CUDA_VISIBLE_DEVICES``; None where they are not scheduled.
+        storage
+            The experiment's directory on a shared storage, as that machine sees it.
         """
         settings = self._settings
         directory = Path(root) / "trials" / key
+        place = None if storage is None else storage / "trials" / key
+        code = place or directory / CODE
         variables = {
             "NNI_PLATFORM": settings.platform,
             "NNI_EXP_ID": settings.experiment_id,
-            "NNI_CODE_DIR": str(directory / CODE),
+            "NNI_CODE_DIR": str(code),
             "MULTI_PHASE": "false",
             "NNI_DOORBELL": str(Path(root) / DOORBELL),
             "NNI_SYS_DIR": str(directory),
             "NNI_TRIAL_JOB_ID": form.id,
-            "NNI_OUTPUT_DIR": str(directory / OUTPUT),
+            "NNI_OUTPUT_DIR": str((place or directory) / OUTPUT),
             "NNI_TRIAL_SEQ_ID": str(form.sequence_id),
         }
         if settings.gpu_number == 0:
@@ -56,5 +60,5 @@ class Scripts:
         elif gpus is not None:
             # The driver's numbers, which the indices are, are CUDA's only in this order.
             variables |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": gpus}
-        launchers = Launchers(settings.command, directory / CODE, variables)
+        launchers = Launchers(settings.command, code, variables)
         return launchers.render(TrialFiles(directory), {})

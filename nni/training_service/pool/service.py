@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from nni.common.errors import NniError
+from nni.common.run_key import key_of, run_of
 from nni.store import TrialStatus
 from nni.training_service.base import (
     Adoption,
@@ -21,7 +22,7 @@ from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.pool.environment import Site
 from nni.training_service.pool.farewell import Farewell
-from nni.training_service.pool.job import Job, LocalCopy, key_of, run_of
+from nni.training_service.pool.job import Job, LocalCopy
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
 from nni.training_service.pool.scripts import Scripts
@@ -63,7 +64,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         self._sites = list(sites)
         self._machines: dict[str, PooledMachine] = {}
         patience = settings.grace + _GOODBYE
-        self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed)
+        self._storage = settings.storage
+        self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed, settings.storage)
         self._logs = LogWatch(settings.log_limit, self._running)
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
@@ -82,6 +84,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         """
         for site in self._sites:
             await site.check()
+        await self._open_storage()
         self._connect()
         await self._until(self._is_contact_made, _FIRST_CONTACT)
         if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
@@ -100,6 +103,7 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     async def run(self) -> None:
         """Connect, and place trials when there is something to place; asleep otherwise."""
+        await self._open_storage()
         self._connect()
         watch = asyncio.get_running_loop().create_task(self._logs.run())
         try:
@@ -109,6 +113,10 @@ class PoolTrainingService(BookkeepingService[Job]):
                 await self._place_all()
         finally:
             watch.cancel()
+
+    async def _open_storage(self) -> None:
+        if self._storage is not None and not self._is_closing:
+            await self._storage.open(self._code)
 
     def _connect(self) -> None:
         for site in self._sites if not self._is_closing else ():
@@ -121,7 +129,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         settings, limit = self._settings, self._settings.log_limit
         bounds = (None, "") if limit is None else (limit.size, limit.setting)
         greeting = p.Greeting(p.VERSION, settings.experiment_id, settings.grace, *bounds)
-        return RunnerLink(site.environment(label), greeting, self._code, self)
+        storage = None if self._storage is None else self._storage.message
+        return RunnerLink(site.environment(label), greeting, self._code, self, storage)
 
     async def clean_up(self) -> None:
         """End every trial, have every machine remove what is there, and let go of them."""
@@ -178,6 +187,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         for site in self._sites:
             with contextlib.suppress(NniError, OSError):
                 await site.clear()
+        if self._storage is not None:
+            await self._storage.close()
         await self.close()
 
     async def close(self) -> None:
@@ -189,6 +200,8 @@ class PoolTrainingService(BookkeepingService[Job]):
                 await machine.site.close()
         for job in self._jobs.values():
             job.copy.close()
+        if self._storage is not None:
+            self._storage.leave()
 
     # Trials
 
@@ -244,6 +257,8 @@ class PoolTrainingService(BookkeepingService[Job]):
             copy.begin_run(job.run)
         elif adoption.run < job.run:  # a former manager had no time to tell that it is placed again
             self._begin_anew(job, "its machine was lost")
+        if self._storage is not None:
+            self._storage.expect(job.id, job.key)
         self._wake.set()
         return job
 
@@ -335,7 +350,7 @@ class PoolTrainingService(BookkeepingService[Job]):
             return
         files = job.copy.files
         gpus = files.gpus.read_text() if files.gpus.exists() else None
-        script = self._scripts.render(job.detail.form, link.hello.root, job.key, gpus)
+        script = self._scripts.render(job.detail.form, link.hello.root, job.key, gpus, link.storage)
         with contextlib.suppress(OSError):  # for people to read; the runner has its own
             files.script.write_text(script, errors="surrogateescape")
         link.send(
@@ -436,7 +451,9 @@ class PoolTrainingService(BookkeepingService[Job]):
         detail = job.detail
         if detail.start_time is None:
             detail.start_time = message.start + job.link.skew
-        detail.url = f"ssh://{job.link.name}{job.link.hello.root if job.link.hello else ''}/trials/{job.key}"
+        root = job.link.hello.root if job.link.hello else ""
+        there = f"ssh://{job.link.name}{root}/trials/{job.key}"
+        detail.url = there if self._storage is None else self._storage.place(job.key)
         detail.tags = [job.link.name]
         if detail.status is not TrialStatus.RUNNING:
             detail.message = _where(job)
@@ -450,7 +467,7 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _end(self, job: Job, ended: p.Ended) -> None:
         assert job.link is not None
-        job.is_fetching = ended.outputs > 0
+        job.is_fetching = ended.outputs > 0 or (self._storage is not None and self._storage.fetches)
         for path in (job.copy.files.log, job.copy.files.stderr):  # there also if nothing was written to them
             path.touch()
         if ended.code is None and job.canceled is None:
@@ -480,6 +497,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         job.copy.begin_run(job.run + 1)
         job.run = job.detail.run = job.run + 1
         job.machine = job.link = None
+        if self._storage is not None:
+            self._storage.expect(job.id, job.key)
         if old.machine is not None:
             old.machine.release(job.id)
             self._farewell.add(old)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nni.training_service.shared_storage import SharedStorage
 from nni.trial_runner.log_watch import LogLimit
 
 
@@ -26,6 +27,8 @@ class PoolSettings:
         Seconds without a connection after which a machine counts as lost.
     reruns
         How often a trial that was lost with its machine is placed again; 0: it fails.
+    storage
+        What this machine and the training machines share; None: nothing.
     """
 
     experiment_id: str
@@ -38,3 +41,4 @@ class PoolSettings:
     log_limit: LogLimit | None = None
     lost_after: float = 1800.0
     reruns: int = 0
+    storage: SharedStorage | None = None

@@ -231,8 +231,9 @@ def _under_faults(count: int, trials: int, kinds: list[str], settings: dict[str,
         port = create(folder, experiment, {"trial.py": NOTE + SLOW})
         identifier = next(iter(json.loads((folder / "nni-experiments" / ".experiment").read_text())))
         done: dict[str, int] = {}
-        for _ in range(count):
-            time.sleep(random.uniform(0.1, 1.2))
+        for number in range(count):
+            _until_ended(port, number * (trials - 12) // count)  # spread over the whole experiment, however fast it is
+            time.sleep(random.uniform(0.0, 0.5))
             kind = random.choice(kinds)
             done[kind] = done.get(kind, 0) + 1
             machine = random.choice(machines)
@@ -246,8 +247,6 @@ def _under_faults(count: int, trials: int, kinds: list[str], settings: dict[str,
                     runner.kill()
             else:
                 port = _kill_and_resume(folder, identifier)
-            if get(port, "/summary")["status"] == "DONE":
-                break
         wait_done(port)
         rows = all_trials(port)
         starts: dict[str, int] = {}
@@ -267,6 +266,11 @@ def _under_faults(count: int, trials: int, kinds: list[str], settings: dict[str,
         measured["processes_left"] = sum(len(machine.processes()) for machine in machines)
         measured["directories_left"] = sum((machine.home / ".nni-remote").exists() for machine in machines)
     return measured
+
+
+def _until_ended(port: int, trials: int) -> None:
+    while get(port, "/summary")["counts"].get("SUCCEEDED", 0) < trials:
+        time.sleep(0.05)
 
 
 def _kill_and_resume(folder: Path, identifier: str) -> int:

@@ -178,3 +178,17 @@ class Job:
     def key(self) -> str:
         """The name under which its runner knows it."""
         return key_of(self.id, self.run)
+
+
+def where(job: Job) -> str:
+    """Return where a trial runs, and if that was not the first place, which one was lost."""
+    assert job.link is not None
+    if job.run == 1:
+        return f"on {job.link.name}"
+    return f"on {job.link.name} (run {job.run}: the one before was lost with its machine)"
+
+
+def failure(code: int, complaint: str, place: str) -> str:
+    """Return why a trial failed, for a person."""
+    how = f"ended by signal {code - 128} (exit code {code})" if code > 128 else f"exit code {code}"
+    return f"{place}: {how}: {complaint}" if complaint else f"{place}: {how}"

@@ -22,7 +22,7 @@ from nni.training_service.bookkeeping import BookkeepingService, now
 from nni.training_service.pool.code_image import CodeImage
 from nni.training_service.pool.environment import Site
 from nni.training_service.pool.farewell import Farewell
-from nni.training_service.pool.job import Job, LocalCopy
+from nni.training_service.pool.job import Job, LocalCopy, failure, where
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
 from nni.training_service.pool.scripts import Scripts
@@ -375,7 +375,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         for job in self._jobs.values():
             if job.link is link:
                 if job.detail.status is TrialStatus.RUNNING:
-                    self._wait(job, _where(job))
+                    self._wait(job, where(job))
                 self._send_start(job)
         self._farewell.link_ready(link)
         machine = next((machine for machine in self._machines.values() if machine.base is link), None)
@@ -456,7 +456,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         detail.url = there if self._storage is None else self._storage.place(job.key)
         detail.tags = [job.link.name]
         if detail.status is not TrialStatus.RUNNING:
-            detail.message = _where(job)
+            detail.message = where(job)
             detail.status = TrialStatus.RUNNING
             self._tell(job)
 
@@ -475,7 +475,7 @@ class PoolTrainingService(BookkeepingService[Job]):
             self._lost(job, TrialStatus.SYS_CANCELED, what, ended.end + job.link.skew)
             return
         if ended.code and job.canceled is None:
-            job.detail.message = _failure(ended.code, ended.complaint, _where(job))
+            job.detail.message = failure(ended.code, ended.complaint, where(job))
         self._finish(job, ended.code, ended.end + job.link.skew)
 
     def _lost(self, job: Job, status: TrialStatus, why: str, end: int | None = None) -> None:
@@ -534,16 +534,3 @@ class PoolTrainingService(BookkeepingService[Job]):
 def _has_answered(machine: PooledMachine) -> bool:
     """Return whether a machine is ready, or has said at least once why not."""
     return machine.is_ready or machine.is_lazy or machine.base.attempts > 0
-
-
-def _where(job: Job) -> str:
-    """Return where a trial runs, and if that was not the first place, which one was lost."""
-    assert job.link is not None
-    if job.run == 1:
-        return f"on {job.link.name}"
-    return f"on {job.link.name} (run {job.run}: the one before was lost with its machine)"
-
-
-def _failure(code: int, complaint: str, where: str) -> str:
-    how = f"ended by signal {code - 128} (exit code {code})" if code > 128 else f"exit code {code}"
-    return f"{where}: {how}: {complaint}" if complaint else f"{where}: {how}"

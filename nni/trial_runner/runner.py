@@ -286,8 +286,13 @@ def serve(root: Path) -> int:
         Path(SOCKET).unlink()
     os.umask(0o022)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(Runner(root).run())
+    asyncio.run(_run(root))
     return 0
+
+
+async def _run(root: Path) -> None:
+    """Make the runner where its event loop is running: before Python 3.10, events belong to the loop that is then."""
+    await Runner(root).run()
 
 
 def _remove(root: Path) -> None:

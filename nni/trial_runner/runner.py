@@ -318,7 +318,8 @@ def serve(root: Path) -> int:
 
 
 async def _run(root: Path) -> None:
-    await Runner(root).run()  # made here: before Python 3.10 an event belongs to the loop in which it was made
+    """Make the runner where its event loop is running: before Python 3.10, events belong to the loop that is then."""
+    await Runner(root).run()
 
 
 def _remove(root: Path) -> None:

@@ -95,6 +95,8 @@ function table(rows) {
 
 const text = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : typeof value === "number" ? String(value) : String(value ?? "–"));
 
+const linked = (address) => (address.startsWith("https:") ? el("a", { href: address, rel: "noreferrer" }, address) : address);
+
 function parameters(body, full) {
   if (!full) return;
   const plain = full.parameters !== null && typeof full.parameters === "object" ? Object.entries(full.parameters) : [["value", full.parameters]];
@@ -109,7 +111,7 @@ function parameters(body, full) {
     ["Training service", full.service],
     ...(full.runs > 1 ? [["Runs", `${full.runs} (the one before was lost with its machine; its logs: run-${full.runs - 1}/)`]] : []),
     ["Directory", full.directory],
-    ...(full.storage ? [["Shared storage", full.storage]] : []),
+    ...(full.storage ? [["Shared storage", linked(full.storage)]] : []),
   ];
   const block = (title, rows) => el("div", { class: "panel-block" }, el("h3", {}, title), rows);
   const noResult = full.value === null ? el("p", { class: "empty" }, full.status === "SUCCEEDED" ? "The trial ended well, but reported no final result." : "No final result.") : table(result.map(([name, value]) => [name, typeof value === "number" ? number(value) : text(value)]));

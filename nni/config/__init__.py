@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nni.config._legacy_write import current_yaml
     from nni.config._load import load, save
     from nni.config._openpai import OpenpaiConfig
+    from nni.config._ray import RayConfig
     from nni.config._remote import RemoteConfig, RemoteMachineConfig
     from nni.config._schema import json_schema
     from nni.config._slurm import SlurmConfig
@@ -64,6 +65,7 @@ __all__ = [
     "NfsConfig",
     "OpenpaiConfig",
     "PlatformNotAvailableError",
+    "RayConfig",
     "RemoteConfig",
     "RemoteMachineConfig",
     "SharedStorageConfig",
@@ -98,6 +100,7 @@ _LATER = {
     "KubeflowRoleConfig": "_kubeflow",
     "KubeflowStorageConfig": "_kubeflow",
     "OpenpaiConfig": "_openpai",
+    "RayConfig": "_ray",
     "RemoteConfig": "_remote",
     "RemoteMachineConfig": "_remote",
     "SlurmConfig": "_slurm",

@@ -25,13 +25,14 @@ _CLASSES = {
     "adl": "AdlConfig",
     "dlts": "DltsConfig",
     "slurm": "SlurmConfig",
+    "ray": "RayConfig",
 }
 _ALIASES = {"pai": "openpai"}  # PLT-334
 
-HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml")
-"""What a list of services may hold (PLT-108)."""
+HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml", "ray")
+"""What a list of services may hold (PLT-108), and ours."""
 
-AVAILABLE_PLATFORMS = ("local", "remote", "slurm")
+AVAILABLE_PLATFORMS = ("local", "remote", "slurm", "ray")
 """What this version can run on; the others are validated only."""
 
 

@@ -69,7 +69,7 @@ def _local(experiment_id: str, directory: Path, config: ExperimentConfig, sectio
 def _pool(
     experiment_id: str, directory: Path, config: ExperimentConfig, section: TrainingServiceConfig
 ) -> TrainingService:
-    from nni.config import RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
+    from nni.config import RayConfig, RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
     from nni.training_service.pool import PoolSettings  # noqa: PLC0415
 
     settings = PoolSettings(
@@ -85,6 +85,10 @@ def _pool(
         from nni.training_service.slurm import slurm_service  # noqa: PLC0415
 
         return slurm_service(settings, section)
+    if isinstance(section, RayConfig):
+        from nni.training_service.ray import ray_service  # noqa: PLC0415
+
+        return ray_service(settings, section)
     from nni.training_service.remote import remote_service  # noqa: PLC0415
 
     assert isinstance(section, RemoteConfig)

@@ -39,10 +39,13 @@ class Runner:
     ----------
     root
         The runner's directory on this machine.
+    leash
+        A descriptor whose end of file says that what gave this machine has taken it back; None: nothing does.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, leash: int | None = None) -> None:
         self._root = root
+        self._leash = leash
         self._store = CodeStore(cache_directory() / "code", root / "code")
         self._trials: dict[str, RunnerTrial] = {}
         self._grace = 10.0
@@ -50,6 +53,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
         self._quitting = False
+        self._is_evicted = False
         self._forgotten: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -65,6 +69,8 @@ class Runner:
         server = await asyncio.start_unix_server(self._connected, SOCKET, limit=4 * p.PIECE)
         loop.run_in_executor(None, self._store.trim)
         self._expect_manager()
+        if self._leash is not None:
+            loop.add_reader(self._leash, self._evict, self._leash)
         await self._finished.wait()
         server.close()
         doorbell.close()
@@ -95,6 +101,16 @@ class Runner:
             self._finished.set()
         else:
             self._expect_manager()
+
+    def _evict(self, leash: int) -> None:
+        """End all trials and then this process, but leave the files: another runner may find them here."""
+        asyncio.get_running_loop().remove_reader(leash)
+        _say("what gave this machine has taken it back")
+        self._is_evicted = True
+        for trial in self._trials.values():
+            if trial.end is None:
+                trial.stop()
+        self._end_if_done()
 
     # Messages of the manager
 
@@ -144,6 +160,8 @@ class Runner:
             connection.send(p.Fault(f"the code directory cannot be stored: {error.strerror or error}"))
 
     def _start(self, start: p.Start, connection: Connection) -> None:
+        if self._is_evicted:
+            return
         trial = self._trial(start.trial)
         connection.watch(trial, start)
         self._spawn(trial.start(start, self._store))
@@ -168,7 +186,7 @@ class Runner:
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._quitting and not any(trial.is_busy for trial in self._trials.values()):
+        if (self._quitting or self._is_evicted) and not any(trial.is_busy for trial in self._trials.values()):
             self._finished.set()
 
     # Trials
@@ -186,7 +204,7 @@ class Runner:
             self._connection.mark(trial.id)
         if trial.end is None and (self._watch is None or self._watch.done()):
             self._watch = asyncio.get_running_loop().create_task(self._watch_logs())
-        if self._quitting:
+        if self._quitting or self._is_evicted:
             asyncio.get_running_loop().call_soon(self._end_if_done)
 
     def _rung(self, identifiers: set[str]) -> None:
@@ -214,7 +232,20 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
 
-def serve(root: Path) -> int:
+def hold(root: Path) -> int:
+    """
+    Be the runner of a directory until standard input ends; at once over if there is one already.
+
+    It is no child of what started it, which may be a program that kills its children when it ends, as Ray's workers do:
+    then there would be nobody to end the trials.
+    """
+    if os.fork():
+        return 0
+    os.setsid()
+    return serve(root, leash=0)
+
+
+def serve(root: Path, leash: int | None = None) -> int:
     """Be the runner of a directory; at once over if there is one already."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(root)
@@ -227,7 +258,7 @@ def serve(root: Path) -> int:
         Path(SOCKET).unlink()
     os.umask(0o022)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(Runner(root).run())
+    asyncio.run(Runner(root, leash).run())
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the archive for other machines runs: ``attach``, ``join``, ``serve`` or ``hold ROOT``, or ``clean DIRECTORY``."""
+"""What the archive for other machines runs: ``attach``, ``join``, ``serve``, ``hold ROOT``, or ``clean DIRECTORY``."""
 
 from __future__ import annotations
 

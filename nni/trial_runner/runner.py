@@ -242,6 +242,7 @@ def hold(root: Path) -> int:
     if os.fork():
         return 0
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever that program does with its own
     return serve(root, leash=0)
 
 

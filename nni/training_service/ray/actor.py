@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -129,7 +128,6 @@ class RunnerActor:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                preexec_fn=_default_signals,
             )
         assert process.stdin is not None
         self._leashes.append(os.dup(process.stdin.fileno()))
@@ -148,7 +146,7 @@ class RunnerActor:
         return False
 
     def _watch(self) -> None:
-        """Let go of what nobody needs, so that no resources of the cluster are held for a manager that never returns."""
+        """Let go of what nobody needs: no resources are held for a manager that never returns."""
         while True:
             time.sleep(_LOOK)
             now = time.monotonic()
@@ -189,13 +187,6 @@ def _enlarge(descriptor: int) -> None:
         fcntl.fcntl(descriptor, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE)
     except OSError:  # another system, or too many pipes
         return
-
-
-def _default_signals() -> None:
-    """Undo what Ray did to the signals of its workers."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def clean(archive: bytes, directory: str) -> str:

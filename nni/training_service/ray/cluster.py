@@ -120,7 +120,7 @@ class _Driver:
         if not self.is_gone:
             self._input.write(frames.encode(head, payload))
 
-    async def ask(self, operation: str, patience: float, **arguments: Any) -> dict[str, Any]:
+    async def ask(self, operation: str, arguments: dict[str, Any], patience: float) -> dict[str, Any]:
         """Return the answer to a question; raises ``ConnectionError`` if there is none."""
         if self.is_gone:
             raise ConnectionError("the process that speaks with Ray has ended")
@@ -228,7 +228,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            await self._ask("ray", "check", wants={} if self._may_grow else self._wants)
+            await self._ask("check", {"wants": {} if self._may_grow else self._wants})
         except BaseException:
             await self.clear()
             raise
@@ -259,11 +259,10 @@ class Cluster:
         driver = await self._joined()
         channel = f"{os.getpid()}-{driver.pid}-{next(self._numbers)}"
         found = driver.channels[channel] = RayChannel(driver, channel)
-        arguments = {"channel": channel, "root": root, "archive": archive().hex(), "wants": self._wants}
+        asked: dict[str, Any] = {"name": actor, "channel": channel, "root": root, "archive": archive().hex(), "wants": self._wants}
         try:
-            answer = await self._ask(
-                name, "open", patience + _PATIENCE, name=actor, known=known, patience=patience, **arguments
-            )
+            asked |= {"known": known, "patience": patience}
+            answer = await self._ask("open", asked, patience + _PATIENCE, of=name)
         except BaseException:
             driver.channels.pop(channel, None)
             driver.say({"op": "close", "channel": channel})
@@ -276,7 +275,7 @@ class Cluster:
     async def kill(self, actor: str) -> None:
         """Have Ray take back what an actor holds."""
         if not self._is_cleared:
-            await self._ask("ray", "kill", name=actor)
+            await self._ask("kill", {"name": actor})
 
     async def clear(self) -> None:
         """Leave nothing of the experiment in the cluster."""
@@ -285,14 +284,14 @@ class Cluster:
         self._is_cleared = True
         if self._driver is not None or isinstance(self._where, str):
             with contextlib.suppress(UnreachableError, UnusableError):
-                await self._ask("ray", "clear", prefix=self.prefix)
+                await self._ask("clear", {"prefix": self.prefix})
         await self.close()
         if isinstance(self._where, Head):
             await self._where.stop()
 
     async def clean(self, directory: str) -> list[dict[str, Any]]:
         """Remove what no living runner owns, on all nodes."""
-        answer = await self._ask("ray", "clean", archive=archive().hex(), directory=directory)
+        answer = await self._ask("clean", {"archive": archive().hex(), "directory": directory})
         nodes: list[dict[str, Any]] = answer["nodes"]
         return nodes
 
@@ -302,14 +301,16 @@ class Cluster:
         if driver is not None:
             await driver.close()
 
-    async def _ask(self, name: str, operation: str, patience: float = _PATIENCE, **arguments: Any) -> dict[str, Any]:
+    async def _ask(
+        self, operation: str, arguments: dict[str, Any], patience: float = _PATIENCE, of: str = "ray"
+    ) -> dict[str, Any]:
         driver = await self._joined()
         try:
-            answer = await driver.ask(operation, patience, **arguments)
+            answer = await driver.ask(operation, arguments, patience)
         except ConnectionError as error:
-            raise UnreachableError(f"{name}: {error}") from None
+            raise UnreachableError(f"{of}: {error}") from None
         if "fault" in answer:
-            text = f"{name}: {answer['fault']}"
+            text = f"{of}: {answer['fault']}"
             raise UnusableError(text) if answer["is_lasting"] else UnreachableError(text)
         return answer
 
@@ -329,9 +330,7 @@ class Cluster:
             address, variables = await address.start()
         driver = _Driver(await self._start({"RAY_USAGE_STATS_ENABLED": "0", **os.environ, **variables}))
         try:
-            word = await asyncio.wait_for(
-                driver.join({"address": address, "runtime_env": self._runtime_env}), _JOINING
-            )
+            word = await asyncio.wait_for(driver.join({"address": address, "runtime_env": self._runtime_env}), _JOINING)
         except asyncio.TimeoutError:
             word = {"event": "fault", "fault": faults.no_answer(address, _JOINING), "is_lasting": True}
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 import sys
@@ -16,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nni.training_service.ray import actor, faults, frames
-from nni.training_service.ray.faults import Fault
+from nni.training_service.ray.faults import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -88,7 +89,7 @@ class Driver:
             method = getattr(self, f"_{head['op']}")
             answer = await method(**head["with"])
         except Exception as error:  # noqa: BLE001  (Ray's are of many kinds, and all of them are the answer)
-            fault = error if isinstance(error, Fault) else faults.of(error)
+            fault = error if isinstance(error, ClusterError) else faults.of(error)
             answer = {"fault": str(fault), "is_lasting": fault.is_lasting}
         self._say({"event": "answer", "id": head["id"], **(answer or {})})
 
@@ -98,10 +99,17 @@ class Driver:
         nodes = await asyncio.to_thread(_nodes)
         problem = faults.impossible(wants, nodes)
         if problem is not None:
-            raise Fault(problem, is_lasting=True)
+            raise ClusterError(problem, is_lasting=True)
 
     async def _open(
-        self, name: str, channel: str, root: str, archive: str, wants: dict[str, float], known: str | None, patience: float
+        self,
+        name: str,
+        channel: str,
+        root: str,
+        archive: str,
+        wants: dict[str, float],
+        known: str | None,
+        patience: float,
     ) -> dict[str, Any] | None:
         handle = await asyncio.to_thread(_find_or_make, name, root, bytes.fromhex(archive), wants)
         hello = self._hellos.get(name) or asyncio.wrap_future(handle.hello.remote().future())
@@ -235,7 +243,7 @@ def _nodes() -> list[dict[str, float]]:
     """Return the resources of each node that lives."""
     import ray  # noqa: PLC0415
 
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _clean_nodes(archive: bytes, directory: str) -> list[dict[str, Any]]:
@@ -243,7 +251,7 @@ def _clean_nodes(archive: bytes, directory: str) -> list[dict[str, Any]]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
 
     task = ray.remote(actor.clean).options(num_cpus=0, max_retries=0)
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     answers = [
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
             archive, directory
@@ -261,16 +269,16 @@ def _clean_nodes(archive: bytes, directory: str) -> list[dict[str, Any]]:
 
 
 def _connect(settings: dict[str, Any]) -> None:
-    """Join the cluster; raises `Fault` in a sentence that names the address."""
+    """Join the cluster; raises `ClusterError` in a sentence that names the address."""
     address = settings["address"]
     _probe(address)
     import ray  # noqa: PLC0415
     from ray import cloudpickle  # noqa: PLC0415
 
-    cloudpickle.register_pickle_by_value(actor)
+    cloudpickle.register_pickle_by_value(actor)  # type: ignore[no-untyped-call]
     options = {"runtime_env": settings["runtime_env"]} if settings["runtime_env"] else {}
     try:
-        ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level="WARNING", **options)
+        ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.WARNING, **options)
     except Exception as error:
         raise faults.of_joining(address, error) from error
 
@@ -290,9 +298,7 @@ async def _serve(incoming: int, outgoing: int) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=frames.LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(incoming, "rb", 0))
-    transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.streams.FlowControlMixin(), os.fdopen(outgoing, "wb", 0)
-    )
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(outgoing, "wb", 0))
     await Driver(reader, asyncio.StreamWriter(transport, protocol, None, loop)).run()
 
 
@@ -309,7 +315,7 @@ def main() -> None:
         line += byte
     try:
         _connect(json.loads(line))
-    except Fault as fault:
+    except ClusterError as fault:
         os.write(outgoing, frames.encode({"event": "fault", "fault": str(fault), "is_lasting": fault.is_lasting}))
         return
     asyncio.run(_serve(incoming, outgoing))

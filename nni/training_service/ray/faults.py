@@ -9,7 +9,7 @@ _SHOWN = 300  # characters of what Ray says
 _VERSIONS = re.compile(r"Ray: *(\S+)\s+Python: *(\S+)")
 
 
-class Fault(Exception):
+class ClusterError(Exception):
     """It cannot be done; `is_lasting`: and that will not change by itself."""
 
     def __init__(self, text: str, *, is_lasting: bool = False) -> None:
@@ -17,32 +17,32 @@ class Fault(Exception):
         self.is_lasting = is_lasting
 
 
-def of(error: BaseException) -> Fault:
+def of(error: BaseException) -> ClusterError:
     """Return what an exception of Ray's means."""
     kind = type(error).__name__
     if kind in {"RuntimeEnvSetupError", "LocalRuntimeEnvSetupError"}:
-        return Fault(f"Ray cannot make the runtimeEnv: {last_words(error)}")
+        return ClusterError(f"Ray cannot make the runtimeEnv: {last_words(error)}")
     if kind in {"ActorDiedError", "ActorUnavailableError", "RayActorError"}:
-        return Fault("Ray has ended it: its node is gone, was out of memory, or somebody killed it")
+        return ClusterError("Ray has ended it: its node is gone, was out of memory, or somebody killed it")
     if isinstance(error, TimeoutError):
-        return Fault("Ray does not answer")
-    return Fault(f"Ray says {kind}: {last_words(error)}")
+        return ClusterError("Ray does not answer")
+    return ClusterError(f"Ray says {kind}: {last_words(error)}")
 
 
-def of_joining(address: str, error: BaseException) -> Fault:
+def of_joining(address: str, error: BaseException) -> ClusterError:
     """Return why a cluster could not be joined."""
     text, kind = str(error), type(error).__name__
     versions = _VERSIONS.findall(text)
-    if "ersion mismatch" in text or "versions are incompatible" in text or "version" in text and "client" in text:
+    if versions or "ersion mismatch" in text or "versions are incompatible" in text:
         there = f" runs Ray {versions[0][0]} and Python {versions[0][1]}" if versions else ""
         here = f"here are Ray {_ray_version()} and Python {sys.version.split()[0]}"
         said = "" if versions else f" ({last_words(error)})"
-        return Fault(
+        return ClusterError(
             f"ray: the cluster at {address}{there}; {here}: both must be the same on all nodes and here{said}",
             is_lasting=True,
         )
-    if kind == "AuthenticationError" or "auth" in text.lower() and "token" in text.lower():
-        return Fault(
+    if kind == "AuthenticationError" or "authentication token" in text.lower():
+        return ClusterError(
             f"ray: the cluster at {address} asks for a token that is not here: set RAY_AUTH_MODE=token, and "
             "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as on its nodes",
             is_lasting=True,
@@ -50,26 +50,28 @@ def of_joining(address: str, error: BaseException) -> Fault:
     if address == "auto":
         return nobody_there(address, last_words(error))
     if "node_ip_address" in text or "is not a node" in text or "raylet" in text.lower():
-        return Fault(
-            f"ray: this machine is no node of the cluster at {address}: run 'ray start --address={address}' here, or give "
-            "the address of its client server, ray://host:10001",
+        return ClusterError(
+            f"ray: this machine is no node of the cluster at {address}: run 'ray start --address={address}' here, or "
+            "give the address of its client server, ray://host:10001",
             is_lasting=True,
         )
     if isinstance(error, (TypeError, ValueError)):
-        return Fault(f"ray: trainingService.runtimeEnv or address is refused: {last_words(error)}", is_lasting=True)
-    return Fault(f"ray: cannot join the cluster at {address}: {last_words(error)}", is_lasting=True)
+        return ClusterError(
+            f"ray: trainingService.runtimeEnv or address is refused: {last_words(error)}", is_lasting=True
+        )
+    return ClusterError(f"ray: cannot join the cluster at {address}: {last_words(error)}", is_lasting=True)
 
 
-def nobody_there(address: str, why: str) -> Fault:
+def nobody_there(address: str, why: str) -> ClusterError:
     """Return that no cluster was found."""
     if address == "auto":
-        text = "ray: no cluster runs on this machine (address: auto): start one with 'ray start --head', or leave address out"
+        text = "ray: no cluster runs here (address: auto): start one with 'ray start --head', or leave address out"
     else:
         text = (
             f"ray: nothing answers at {address} ({why}): start the cluster there with 'ray start --head', correct the "
             "address, or leave it out to have a Ray started on this machine"
         )
-    return Fault(text, is_lasting=True)
+    return ClusterError(text, is_lasting=True)
 
 
 def no_answer(address: str, seconds: float) -> str:
@@ -88,7 +90,9 @@ def impossible(wants: dict[str, float], nodes: list[dict[str, float]]) -> str | 
     lacking = {name: most[name] for name, amount in wants.items() if most[name] < amount}
     if not lacking:
         return f"no node of the Ray cluster has {shown(wants)} together"
-    return f"no node of the Ray cluster has {shown({name: wants[name] for name in lacking})}; the most is {shown(lacking)}"
+    return (
+        f"no node of the Ray cluster has {shown({name: wants[name] for name in lacking})}; the most is {shown(lacking)}"
+    )
 
 
 def shown(amounts: dict[str, float]) -> str:

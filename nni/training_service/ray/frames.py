@@ -1,4 +1,4 @@
-"""What manager and driver say to each other over a pipe: a JSON object a line, and as many bytes as its "bytes" says."""
+"""What manager and driver say to each other over a pipe: a JSON object a line, and as many bytes as it announces."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class Head:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         (self._directory / STATE).unlink(missing_ok=True)
         _logger.warning(
-            "ray: no address is given, so a Ray of this experiment's own is started on this machine; it asks for a token, "
-            "but parts of it may listen on all addresses (docs: ray.md)"
+            "ray: no address is given, so a Ray of this experiment's own is started on this machine; it asks for a "
+            "token, but parts of it may listen on all addresses (docs: ray.md)"
         )
         # The lock goes to the keeper as it is: there is no moment at which it is not held.
         lock = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -47,7 +47,7 @@ class Keeper:
         self._runners = runners
         self._ray: subprocess.Popen[bytes] | None = None
         # Ray's sockets lie below, and the path of a socket has 107 characters at most.
-        self._place = Path(tempfile.mkdtemp(prefix="nni-ray-", dir="/tmp"))  # noqa: S108
+        self._place = Path(tempfile.mkdtemp(prefix="nni-ray-", dir="/tmp"))
         self._told: dict[str, object] = {}
         self._needed_at = time.monotonic()
         self._is_over = threading.Event()

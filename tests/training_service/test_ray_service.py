@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -176,3 +177,225 @@ class TestRayEnvironment(EnvironmentConformance):
     async def let_go(self) -> None:
         for cluster in self.clusters:
             await cluster.close()
+
+
+async def test_each_trial_has_an_actor_of_its_own_without_reuse(ray: str, places: tuple[Path, Path]):
+    pool = service(places[0], "true", places[1], address=ray, reuse_mode=False)
+    await pool.prepare()
+    hosts: set[int] = set()
+    seen = Observer(pool)
+    for number, name in enumerate(["t0", "t1", "t2", "t3"]):
+        await pool.submit_trial_job(form(name, "x", number))
+    for name in ("t0", "t1", "t2", "t3"):
+        await seen.until(lambda name=name: seen.ended(name), name)
+        pool.committed({name})
+        hosts.add(id(name))
+    assert [seen.history[name][-1] for name in ("t0", "t1", "t2", "t3")] == [TrialStatus.SUCCEEDED] * 4
+    await seen.close()
+
+
+async def test_by_the_client_server_with_a_runtime_environment(ray: str, places: tuple[Path, Path]):
+    (places[1] / "trial.py").write_text("import os, sys; print(os.environ['FLAVOUR'], sys.executable)")
+    pool = service(
+        places[0],
+        "python3 trial.py; echo left >$NNI_OUTPUT_DIR/file",
+        places[1],
+        address=f"ray://127.0.0.1:{CLIENT}",
+        runtime_env={"env_vars": {"FLAVOUR": "vanilla"}},
+        resources={"disk": 1},
+        memory="64mb",
+    )
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: seen.ended("t0"), "the trial")
+    assert (places[0] / "trials" / "t0" / "trial.log").read_text() == f"vanilla {sys.executable}\n"
+    assert (places[0] / "trials" / "t0" / "stderr").read_text() == ""
+    await seen.close()
+    assert (places[0] / "trials" / "t0" / "nnioutput" / "file").read_text() == "left\n"
+
+
+async def test_a_trial_waits_for_room_and_says_so(ray: str, places: tuple[Path, Path]):
+    pool = service(places[0], "while ! test -e go; do sleep 0.05; done", places[1], address=ray, cpus=3)
+    await pool.prepare()
+    seen = Observer(pool)
+    for number, name in enumerate(["t0", "t1"]):
+        await pool.submit_trial_job(form(name, "x", number))
+    both = ("t0", "t1")
+    reason = "waits until Ray has room for CPU 3"
+    await seen.until(lambda: any(name in seen.details and reason in seen.details[name].message for name in both), "why")
+    (waiting,) = [name for name in both if reason in seen.details[name].message]
+    assert seen.details[waiting].status is TrialStatus.WAITING
+    for name in (*(name for name in both if name != waiting), waiting):
+        await seen.until(lambda name=name: seen.history[name][-1] is TrialStatus.RUNNING, "its turn")
+        (directory,) = (Path.home() / ".nni-remote").glob(f"*/*/trials/{name}")
+        (directory / "code" / "go").touch()
+        await seen.until(lambda name=name: seen.ended(name), "the end")
+    await seen.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({"cpus": 64, "resources": {"disk": 1}}, "ray: no node of the Ray cluster has CPU 64; the most is CPU 4"),
+        ({"resources": {"moon": 1}}, "ray: no node of the Ray cluster has moon 1; the most is moon 0"),
+        ({"runtime_env": {"pip": 3}}, "ray: trainingService.runtimeEnv or address is refused: "),
+    ],
+)
+async def test_what_never_can_be_is_told_before_the_start(
+    ray: str, places: tuple[Path, Path], config: dict[str, Any], complaint: str
+):
+    with pytest.raises(NniError) as caught:
+        await service(places[0], "true", places[1], address=ray, **config).prepare()
+    assert str(caught.value).startswith(complaint)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_killed_actor_takes_its_trial_with_it_and_the_next_gets_another(ray: str, places: tuple[Path, Path]):
+    command = 'test "$NNI_TRIAL_SEQ_ID" = 1 || { echo $$; exec sleep 300; }'
+    pool = service(places[0], command, places[1], address=ray)
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    log = places[0] / "trials" / "t0" / "trial.log"
+    await seen.until(lambda: log.exists() and bool(log.read_text()), "the start")
+    process = psutil.Process(int(log.read_text()))
+    (holder,) = [one for one in processes_of(Path.home()) if one.name().startswith("ray::Runner")]
+    holder.kill()
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert seen.history["t0"][-1] in {TrialStatus.SYS_CANCELED, TrialStatus.FAILED}
+    assert not process.is_running()
+    await pool.submit_trial_job(form("t1", "x", 1))
+    await seen.until(lambda: seen.ended("t1"), "the next trial")
+    assert seen.history["t1"][-1] is TrialStatus.SUCCEEDED
+    await seen.close()
+
+
+async def test_what_a_trial_reports_while_there_is_no_connection_comes_later(ray: str, places: tuple[Path, Path]):
+    (places[1] / "trial.py").write_text(
+        "import nni, os, time\n"
+        "nni.report_intermediate_result(0)\n"
+        "while not os.path.exists('go'): time.sleep(0.02)\n"
+        "nni.report_final_result(1)\n"
+    )
+    pool = service(places[0], f"{sys.executable} trial.py", places[1], address=ray)
+    await pool.prepare()
+    seen = Observer(pool)
+    await pool.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: seen.values("t0", "PERIODICAL") == [0], "the first result")
+    (driver,) = [one for one in processes_of(Path.home()) if "nni.training_service.ray.driver" in one.cmdline()]
+    driver.suspend()
+    (directory,) = (Path.home() / ".nni-remote").glob("*/*/trials/t0")
+    (directory / "code" / "go").touch()
+    await seen.until((directory / ".nni" / "state").exists, "the end of the trial")
+    driver.kill()
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert seen.history["t0"][-1] is TrialStatus.SUCCEEDED
+    assert seen.values("t0", "FINAL") == [1]
+    assert seen.values("t0", "PERIODICAL") == [0]
+    await seen.close()
+
+
+async def test_an_address_where_nothing_is_says_what_to_do(own_network: None, home: Path, places: tuple[Path, Path]):
+    with pytest.raises(NniError, match=r"^ray: nothing answers at 127.0.0.1:9 \(Connection refused\): start the cluster"):
+        await service(places[0], "true", places[1], address="127.0.0.1:9").prepare()
+
+
+async def test_a_place_that_is_no_ray_does_not_hang(
+    own_network: None, home: Path, places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("nni.training_service.ray.cluster._JOINING", 4.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(NniError, match=f"^ray: {address} does not answer as Ray within 4 s: give the address that"):
+            await service(places[0], "true", places[1], address=address).prepare()
+
+
+async def test_another_version_of_ray_is_named(ray: str, places: tuple[Path, Path]):
+    with cluster_metadata(ray, ray_version="2.1.0"), pytest.raises(NniError) as caught:
+        await service(places[0], "true", places[1], address=ray).prepare()
+    assert str(caught.value).startswith(f"ray: the cluster at {ray} runs Ray 2.1.0 and Python 3.")
+    assert "\n" not in str(caught.value)
+
+
+@contextlib.contextmanager
+def cluster_metadata(address: str, **changes: str) -> Iterator[None]:
+    """Have a cluster believe that it is another one."""
+    script = (
+        "import sys, json; from ray._raylet import GcsClient; c = GcsClient(address=sys.argv[1])\n"
+        "old = c.internal_kv_get(b'CLUSTER_METADATA', b'cluster')\n"
+        "new = sys.argv[2].encode() if sys.argv[2][0] == '{' else json.dumps({**json.loads(old), **dict([sys.argv[2].split('=')])}).encode()\n"
+        "c.internal_kv_put(b'CLUSTER_METADATA', new, True, b'cluster'); print(old.decode())"
+    )
+
+    def change(to: str) -> str:
+        command = [sys.executable, "-c", script, address, to]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+
+    before = change(*[f"{name}={value}" for name, value in changes.items()])
+    try:
+        yield
+    finally:
+        change(before)
+
+
+def test_without_ray_it_says_what_to_install(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(NniError, match=r"needs Ray; install it: pip install 'nni\[ray\]'"):
+        service(places[0], "true", places[1])
+
+
+def nnictl(*arguments: str) -> str:
+    program = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, timeout=150, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, f"still waiting for {what}"
+        time.sleep(0.1)
+
+
+def test_an_experiment_with_a_ray_of_its_own_survives_its_manager_and_leaves_nothing(
+    own_network: None, isolated_home: Path, free_port: int
+):
+    folder = isolated_home / "example"
+    folder.mkdir()
+    (folder / "trial.py").write_text(
+        "import nni, os, time\n"
+        "x = nni.get_next_parameter()['x']\n"
+        "nni.report_intermediate_result(x)\n"
+        f"while not os.path.exists({str(folder / 'go')!r}): time.sleep(0.05)\n"
+        "nni.report_final_result(x)\n"
+    )
+    config = {
+        "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
+        "trialCommand": "python3 trial.py",
+        "trialConcurrency": 2,
+        "maxTrialNumber": 3,
+        "tuner": {"name": "Random"},
+        "trainingService": {"platform": "ray", "cpus": 0.5},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    url = f"http://127.0.0.1:{free_port}/api/v1/nni"
+
+    def trials() -> list[dict[str, Any]]:
+        return httpx.get(f"{url}/trials", trust_env=False).json()["items"]
+
+    nnictl("create", "-c", str(folder / "config.yml"), "-p", str(free_port))
+    until(lambda: [trial["intermediates"] for trial in trials()[:2]] == [1, 1], "two trials that report")
+    registry = isolated_home / "nni-experiments" / ".experiment"
+    ((experiment, entry),) = json.loads(registry.read_text()).items()
+    psutil.Process(entry["pid"]).kill()
+    (folder / "go").touch()
+    nnictl("resume", experiment, "-p", str(free_port))
+    until(lambda: httpx.get(f"{url}/summary", trust_env=False).json()["status"] == "DONE", "the end")
+    assert [trial["status"] for trial in trials()] == ["SUCCEEDED"] * 3
+    assert [trial["intermediates"] for trial in trials()] == [1] * 3
+    nnictl("stop", "--all")
+    until(lambda: processes_of(isolated_home) == [], "the end of all processes")
+    assert not list((isolated_home / ".nni-remote").glob("*"))
+    assert not (isolated_home / "nni-experiments" / experiment / "ray" / "token").exists()

@@ -31,8 +31,21 @@ from nni.training_service.pool import Environment, PoolSettings, PoolTrainingSer
 pytestmark = [pytest.mark.slow, pytest.mark.requires_module("ray")]
 EXPERIMENT = "RAYTESTS"
 PORT, CLIENT = 6379, 10001
+START = """
+import ctypes, runpy, sys
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG: SIGTERM when the tests end, in whatever way
+sys.argv[0] = "ray"
+runpy.run_module("ray.scripts.scripts", run_name="__main__")
+"""
+METADATA = """
+import sys
+from ray._raylet import GcsClient
+client = GcsClient(address=sys.argv[1])
+print(client.internal_kv_get(b"CLUSTER_METADATA", b"cluster").decode())
+if sys.argv[2:]:
+    client.internal_kv_put(b"CLUSTER_METADATA", sys.argv[2].encode(), True, b"cluster")
+"""
 _NEWNET = 0x40000000
-_PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,7 +83,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             for process in left:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-    assert [process for process in left if psutil.pid_exists(process.pid) and "ray" in " ".join(process.cmdline())] == []
+    assert [
+        process for process in left if psutil.pid_exists(process.pid) and "ray" in " ".join(process.cmdline())
+    ] == []
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -95,11 +110,10 @@ def ray(own_network: None, home: Path) -> Iterator[str]:
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
+            [sys.executable, "-c", START, "start", *options],
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),
         )
     try:
         deadline = time.monotonic() + 120
@@ -144,7 +158,9 @@ class TestRay(TrainingServiceConformance):
         assert list((home / ".nni-remote").glob("*/*")) == []
 
     def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
-        return service(directory, command, code_directory, address=self.address)
+        made = service(directory, command, code_directory, address=self.address)
+        self.first = f"{made._sites[0]._cluster.prefix}1"
+        return made
 
     async def forget(self, service: TrainingService) -> None:
         assert isinstance(service, PoolTrainingService)
@@ -152,7 +168,7 @@ class TestRay(TrainingServiceConformance):
 
     def trial_directory(self, trial_id: str) -> Path:
         found = list((self.home / ".nni-remote").glob(f"*/*/trials/{trial_id}"))
-        return found[0] if found else self.home / "none"
+        return found[0] if found else self.home / ".nni-remote" / EXPERIMENT / self.first / "trials" / trial_id
 
     def output_directory(self, trial_id: str) -> Path:
         return self.trial_directory(trial_id) / "nnioutput"
@@ -179,18 +195,18 @@ class TestRayEnvironment(EnvironmentConformance):
             await cluster.close()
 
 
-async def test_each_trial_has_an_actor_of_its_own_without_reuse(ray: str, places: tuple[Path, Path]):
-    pool = service(places[0], "true", places[1], address=ray, reuse_mode=False)
+async def test_each_trial_has_a_runner_of_its_own_without_reuse(ray: str, places: tuple[Path, Path]):
+    pool = service(places[0], "echo $PPID", places[1], address=ray, reuse_mode=False, max_runners=2)
     await pool.prepare()
-    hosts: set[int] = set()
     seen = Observer(pool)
-    for number, name in enumerate(["t0", "t1", "t2", "t3"]):
+    names = ["t0", "t1", "t2", "t3"]
+    for number, name in enumerate(names):
         await pool.submit_trial_job(form(name, "x", number))
-    for name in ("t0", "t1", "t2", "t3"):
+    for name in names:
         await seen.until(lambda name=name: seen.ended(name), name)
         pool.committed({name})
-        hosts.add(id(name))
-    assert [seen.history[name][-1] for name in ("t0", "t1", "t2", "t3")] == [TrialStatus.SUCCEEDED] * 4
+    assert [seen.history[name][-1] for name in names] == [TrialStatus.SUCCEEDED] * 4
+    assert len({(places[0] / "trials" / name / "trial.log").read_text() for name in names}) == 4
     await seen.close()
 
 
@@ -297,7 +313,9 @@ async def test_what_a_trial_reports_while_there_is_no_connection_comes_later(ray
 
 
 async def test_an_address_where_nothing_is_says_what_to_do(own_network: None, home: Path, places: tuple[Path, Path]):
-    with pytest.raises(NniError, match=r"^ray: nothing answers at 127.0.0.1:9 \(Connection refused\): start the cluster"):
+    with pytest.raises(
+        NniError, match=r"^ray: nothing answers at 127.0.0.1:9 \(Connection refused\): start the cluster"
+    ):
         await service(places[0], "true", places[1], address="127.0.0.1:9").prepare()
 
 
@@ -312,31 +330,21 @@ async def test_a_place_that_is_no_ray_does_not_hang(
 
 
 async def test_another_version_of_ray_is_named(ray: str, places: tuple[Path, Path]):
-    with cluster_metadata(ray, ray_version="2.1.0"), pytest.raises(NniError) as caught:
-        await service(places[0], "true", places[1], address=ray).prepare()
+    before = cluster_metadata(ray)
+    cluster_metadata(ray, json.dumps({**json.loads(before), "ray_version": "2.1.0"}))
+    try:
+        with pytest.raises(NniError) as caught:
+            await service(places[0], "true", places[1], address=ray).prepare()
+    finally:
+        cluster_metadata(ray, before)
     assert str(caught.value).startswith(f"ray: the cluster at {ray} runs Ray 2.1.0 and Python 3.")
     assert "\n" not in str(caught.value)
 
 
-@contextlib.contextmanager
-def cluster_metadata(address: str, **changes: str) -> Iterator[None]:
-    """Have a cluster believe that it is another one."""
-    script = (
-        "import sys, json; from ray._raylet import GcsClient; c = GcsClient(address=sys.argv[1])\n"
-        "old = c.internal_kv_get(b'CLUSTER_METADATA', b'cluster')\n"
-        "new = sys.argv[2].encode() if sys.argv[2][0] == '{' else json.dumps({**json.loads(old), **dict([sys.argv[2].split('=')])}).encode()\n"
-        "c.internal_kv_put(b'CLUSTER_METADATA', new, True, b'cluster'); print(old.decode())"
-    )
-
-    def change(to: str) -> str:
-        command = [sys.executable, "-c", script, address, to]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-
-    before = change(*[f"{name}={value}" for name, value in changes.items()])
-    try:
-        yield
-    finally:
-        change(before)
+def cluster_metadata(address: str, *new: str) -> str:
+    """Return what a cluster says of itself, and have it say something else."""
+    command = [sys.executable, "-c", METADATA, address, *new]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
 
 
 def test_without_ray_it_says_what_to_install(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
@@ -347,7 +355,9 @@ def test_without_ray_it_says_what_to_install(places: tuple[Path, Path], monkeypa
 
 def nnictl(*arguments: str) -> str:
     program = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, timeout=150, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], check=False, capture_output=True, timeout=150, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -399,3 +409,21 @@ def test_an_experiment_with_a_ray_of_its_own_survives_its_manager_and_leaves_not
     until(lambda: processes_of(isolated_home) == [], "the end of all processes")
     assert not list((isolated_home / ".nni-remote").glob("*"))
     assert not (isolated_home / "nni-experiments" / experiment / "ray" / "token").exists()
+
+
+def test_platform_clean_removes_what_no_runner_owns_on_the_nodes(ray: str, home: Path, tmp_path: Path):
+    left = home / ".nni-remote" / "OLDONE" / "nni-OLDONE-1" / "trials" / "t0"
+    left.mkdir(parents=True)
+    (left / "trial.log").write_text("hello")
+    config = {
+        "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
+        "trialCommand": "true",
+        "trialConcurrency": 1,
+        "tuner": {"name": "Random"},
+        "trainingService": {"platform": "ray", "address": ray},
+    }
+    (tmp_path / "config.yml").write_text(json.dumps(config))
+    assert "127.0.0.1: removed 1 directories of experiments, " in nnictl(
+        "platform", "clean", "-c", f"{tmp_path}/config.yml"
+    )
+    assert not (home / ".nni-remote").exists()

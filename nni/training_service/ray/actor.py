@@ -56,8 +56,8 @@ class RunnerActor:
     def open(self, channel: str) -> None:
         """Start the program that finds the runner, and the runner if there is none; earlier channels end."""
         with self._turn:
-            for earlier in list(self._channels):
-                self.close(earlier)
+            for earlier in list(self._channels.values()):
+                earlier.terminate()
             if not self._is_held():
                 self._start()
             self._read_at[channel] = self._called_at = time.monotonic()
@@ -114,8 +114,8 @@ class RunnerActor:
         if process is not None and process.stdin is not None:
             try:
                 process.stdin.close()
-            except OSError:  # what was not written yet
-                process.terminate()
+            except OSError:  # it has ended
+                return
 
     def _start(self) -> None:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -152,7 +152,8 @@ class RunnerActor:
             now = time.monotonic()
             for channel, at in list(self._read_at.items()):
                 if now - at > _UNREAD:
-                    self.close(channel)
+                    if channel in self._channels:
+                        self._channels[channel].terminate()
                     self.end(channel)
             with self._turn:
                 if now - self._called_at > _UNUSED and not self._channels and not self._is_held():

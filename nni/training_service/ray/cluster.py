@@ -230,7 +230,9 @@ class Cluster:
         try:
             await self._ask("check", {"wants": {} if self._may_grow else self._wants})
         except BaseException:
-            await self.clear()
+            await self.close()
+            if isinstance(self._where, Head) and self._where.is_new:
+                await self._where.stop()
             raise
         self._is_checked = True
 
@@ -259,10 +261,16 @@ class Cluster:
         driver = await self._joined()
         channel = f"{os.getpid()}-{driver.pid}-{next(self._numbers)}"
         found = driver.channels[channel] = RayChannel(driver, channel)
-        asked: dict[str, Any] = {"name": actor, "channel": channel, "root": root, "archive": archive().hex(), "wants": self._wants}
+        asked: dict[str, Any] = {
+            "name": actor,
+            "channel": channel,
+            "root": root,
+            "archive": archive().hex(),
+            "wants": self._wants,
+        }
         try:
             asked |= {"known": known, "patience": patience}
-            answer = await self._ask("open", asked, patience + _PATIENCE, of=name)
+            answer = await self._ask("open", asked, patience + _PATIENCE, name, driver)
         except BaseException:
             driver.channels.pop(channel, None)
             driver.say({"op": "close", "channel": channel})
@@ -302,9 +310,14 @@ class Cluster:
             await driver.close()
 
     async def _ask(
-        self, operation: str, arguments: dict[str, Any], patience: float = _PATIENCE, of: str = "ray"
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        patience: float = _PATIENCE,
+        of: str = "ray",
+        driver: _Driver | None = None,
     ) -> dict[str, Any]:
-        driver = await self._joined()
+        driver = driver or await self._joined()
         try:
             answer = await driver.ask(operation, arguments, patience)
         except ConnectionError as error:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 NAMESPACE = "nni"
 """Of the actors' names."""
 
+_LONGEST_START = 120  # seconds to join the cluster, or the process ends
 _PROBE = 5.0  # seconds for a connection to be taken
 _CALL = 60.0  # seconds for an actor that is there to answer
 _POLL = 20.0  # seconds that a read waits there
@@ -42,6 +44,7 @@ class _Pipe:
         self.handle = handle
         self.unsent = bytearray()
         self.is_wanted = asyncio.Event()
+        self.is_closing = False
         self.unread = 0
         self.has_room = asyncio.Event()
         self.has_room.set()
@@ -80,7 +83,8 @@ class Driver:
                     pipe.has_room.set()
             elif head["op"] == "close":
                 if pipe is not None:
-                    pipe.handle.close.remote(head["channel"])
+                    pipe.is_closing = True
+                    pipe.is_wanted.set()
             else:
                 self._spawn(self._answer(head))
 
@@ -171,6 +175,8 @@ class Driver:
                     del pipe.unsent[:_PIECE]
                     await _call(pipe.handle.write.remote(channel, piece))  # one at a time: Ray keeps no order
                     self._say({"event": "sent", "channel": channel, "size": len(piece)})
+                if pipe.is_closing:
+                    await _call(pipe.handle.close.remote(channel))
 
     # Small things
 
@@ -313,11 +319,13 @@ def main() -> None:
         if not byte:
             return
         line += byte
+    signal.alarm(_LONGEST_START)  # Ray would go on trying for long after the manager was killed
     try:
         _connect(json.loads(line))
     except ClusterError as fault:
         os.write(outgoing, frames.encode({"event": "fault", "fault": str(fault), "is_lasting": fault.is_lasting}))
         return
+    signal.alarm(0)
     asyncio.run(_serve(incoming, outgoing))
 
 

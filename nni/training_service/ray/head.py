@@ -41,6 +41,8 @@ class Head:
     def __init__(self, experiment: Path, root: str) -> None:
         self._experiment = experiment
         self._directory = experiment / "ray"
+        self.is_new = False
+        """Whether it was started by this manager."""
         self._runners = Path.home() / Path(root).parent
 
     async def start(self) -> tuple[str, dict[str, str]]:
@@ -75,6 +77,7 @@ class Head:
             _logger.error("ray: it does not end: see %s", self._directory / LOG)
 
     def _keep(self) -> None:
+        self.is_new = True
         self._directory.mkdir(mode=0o700, exist_ok=True)
         (self._directory / STATE).unlink(missing_ok=True)
         _logger.warning(
@@ -126,7 +129,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

@@ -83,7 +83,8 @@ class Keeper:
             ],
             stdin=subprocess.DEVNULL,
             cwd="/",
-            env={**os.environ, **variables(self._directory)},
+            # By default Ray gives its workers less of a busy machine than other programs; 'local' does not, either.
+            env={"RAY_worker_niceness": "0", **os.environ, **variables(self._directory)},
             start_new_session=True,
         )
         self._await_start(f"127.0.0.1:{port}")

@@ -22,6 +22,8 @@ def of(error: BaseException) -> ClusterError:
     kind = type(error).__name__
     if kind in {"RuntimeEnvSetupError", "LocalRuntimeEnvSetupError"}:
         return ClusterError(f"Ray cannot make the runtimeEnv: {last_words(error)}")
+    if "in its creation task" in str(error):
+        return ClusterError(f"it cannot start there: {last_words(error)}")
     if kind in {"ActorDiedError", "ActorUnavailableError", "RayActorError"}:
         return ClusterError("Ray has ended it: its node is gone, was out of memory, or somebody killed it")
     if isinstance(error, TimeoutError):

@@ -256,12 +256,12 @@ def _clean_nodes(archive: bytes, directory: str) -> list[dict[str, Any]]:
     import ray  # noqa: PLC0415
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
 
-    task = ray.remote(actor.clean).options(num_cpus=0, max_retries=0)
+    task = ray.remote(actor.clean)
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     answers = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            archive, directory
-        )
+        task.options(
+            num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(archive, directory)
         for node in nodes
     ]
     found = []

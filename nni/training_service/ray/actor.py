@@ -6,10 +6,12 @@ method that waits keeps no other from being called.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,7 +45,7 @@ class RunnerActor:
         self._root = Path.home() / root
         self._channels: dict[str, subprocess.Popen[bytes]] = {}
         self._read_at: dict[str, float] = {}
-        self._leashes: list[int] = []
+        self._leashes: list[socket.socket] = []
         self._called_at = time.monotonic()
         self._turn = threading.Lock()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -117,31 +119,45 @@ class RunnerActor:
             except OSError:  # it has ended
                 return
 
+    def remove(self, patience: float) -> None:
+        """Have the runner end, if it has not, and leave nothing of it."""
+        with self._turn:
+            for leash in self._leashes:
+                leash.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + patience
+            while self._is_held() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            shutil.rmtree(self._root, ignore_errors=True)
+            for parent in (self._root.parent, self._root.parent.parent):
+                with contextlib.suppress(OSError):  # others of the same experiment may be here
+                    parent.rmdir()
+
     def _start(self) -> None:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         python = os.path.dirname(sys.executable)  # noqa: PTH120  (it is text)
         environment = {**os.environ, "PATH": f"{python}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-        with (self._root / "runner.log").open("ab") as log:
+        leash, end = socket.socketpair()
+        with end, (self._root / "runner.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, self._program, "hold", str(self._root)],
-                stdin=subprocess.PIPE,
+                stdin=end.fileno(),
                 stdout=log,
                 stderr=log,
                 env=environment,
             )
-        assert process.stdin is not None
-        self._leashes.append(os.dup(process.stdin.fileno()))
-        process.stdin.close()
+        self._leashes.append(leash)
         process.wait()
 
     def _is_held(self) -> bool:
-        """Return whether there is a runner: whether somebody could read what is written to a leash."""
+        """Return whether there is a runner: whether somebody has the other end of a leash."""
         for leash in list(self._leashes):
-            poll = select.poll()
-            poll.register(leash, 0)
-            if not poll.poll(0):
+            try:
+                leash.recv(1, socket.MSG_DONTWAIT)
+            except BlockingIOError:
                 return True
-            os.close(leash)
+            except OSError:
+                pass
+            leash.close()
             self._leashes.remove(leash)
         return False
 

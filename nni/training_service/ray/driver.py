@@ -33,7 +33,8 @@ _POLL = 20.0  # seconds that a read waits there
 _SOON = 3.0  # seconds that an actor takes to start where there is room
 _WINDOW = 4 * 1024 * 1024  # bytes on their way to a manager that does not read
 _PIECE = 1024 * 1024  # bytes of a call
-_FRESH = 1.0  # seconds for which what is free is taken for true
+_FRESH = 1.0  # seconds for which what the cluster has is taken for true
+_GRACE = 15.0  # seconds for a runner that was not told to end to end its trials
 _THREADS = 32  # of an actor
 
 
@@ -65,7 +66,7 @@ class Driver:
         self._pipes: dict[str, _Pipe] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._hellos: dict[str, asyncio.Future[str]] = {}
-        self._free: tuple[float, dict[str, float]] = (0.0, {})
+        self._seen: tuple[float, list[dict[str, float]], dict[str, float]] = (0.0, [], {})
 
     async def run(self) -> None:
         """Answer until the manager is gone."""
@@ -80,7 +81,8 @@ class Driver:
             elif head["op"] == "taken":
                 if pipe is not None:
                     pipe.unread -= head["size"]
-                    pipe.has_room.set()
+                    if pipe.unread <= _WINDOW:
+                        pipe.has_room.set()
             elif head["op"] == "close":
                 if pipe is not None:
                     pipe.is_closing = True
@@ -126,7 +128,7 @@ class Driver:
                 reason = await self._why_waiting(wants)
                 if reason != known or waited > patience:
                     return {"waits": reason}
-        del self._hellos[name]
+        self._hellos.pop(name, None)
         host = hello.result()
         await _call(handle.open.remote(channel))
         pipe = self._pipes[channel] = _Pipe(handle)
@@ -135,10 +137,18 @@ class Driver:
         return {"host": host}
 
     async def _kill(self, name: str) -> None:
-        await asyncio.to_thread(_kill, [name])
+        try:
+            handle = await asyncio.to_thread(_find, name)
+        except ValueError:  # there is none
+            return
+        with contextlib.suppress(Exception):  # it waits for room, or is gone
+            await _call(handle.hello.remote(), _SOON)
+            await _call(handle.remove.remote(_GRACE))
+        await asyncio.to_thread(_end, handle)
 
     async def _clear(self, prefix: str) -> None:
-        await asyncio.to_thread(lambda: _kill([name for name in _names() if name.startswith(prefix)]))
+        names = [name for name in await asyncio.to_thread(_names) if name.startswith(prefix)]
+        await asyncio.gather(*map(self._kill, names))
 
     async def _clean(self, archive: str, directory: str) -> dict[str, Any]:
         return {"nodes": await asyncio.to_thread(_clean_nodes, bytes.fromhex(archive), directory)}
@@ -181,15 +191,12 @@ class Driver:
     # Small things
 
     async def _why_waiting(self, wants: dict[str, float]) -> str:
-        problem = faults.impossible(wants, await asyncio.to_thread(_nodes))
+        if time.monotonic() - self._seen[0] > _FRESH:
+            self._seen = (time.monotonic(), *await asyncio.to_thread(_nodes_and_free))
+        _, nodes, free = self._seen
+        problem = faults.impossible(wants, nodes)
         if problem is not None:
             return problem
-        asked_at, free = self._free
-        if time.monotonic() - asked_at > _FRESH:
-            import ray  # noqa: PLC0415
-
-            free = await asyncio.to_thread(ray.available_resources)
-            self._free = (time.monotonic(), free)
         if all(free.get(name, 0.0) >= amount for name, amount in wants.items()):
             return "Ray is starting it (its runtime environment, if it has one, is being made)"
         return f"waits until Ray has room for {faults.shown(wants)}"
@@ -237,12 +244,16 @@ def _names() -> list[str]:
     return list(list_named_actors())
 
 
-def _kill(names: list[str]) -> None:
+def _find(name: str) -> Any:
     import ray  # noqa: PLC0415
 
-    for name in names:
-        with contextlib.suppress(ValueError):  # there is none any more
-            ray.kill(ray.get_actor(name))
+    return ray.get_actor(name)
+
+
+def _end(handle: Any) -> None:
+    import ray  # noqa: PLC0415
+
+    ray.kill(handle)
 
 
 def _nodes() -> list[dict[str, float]]:
@@ -250,6 +261,12 @@ def _nodes() -> list[dict[str, float]]:
     import ray  # noqa: PLC0415
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _nodes_and_free() -> tuple[list[dict[str, float]], dict[str, float]]:
+    import ray  # noqa: PLC0415
+
+    return _nodes(), ray.available_resources()  # type: ignore[no-untyped-call]
 
 
 def _clean_nodes(archive: bytes, directory: str) -> list[dict[str, Any]]:

@@ -238,9 +238,11 @@ async def test_a_trial_waits_for_room_and_says_so(ray: str, places: tuple[Path, 
     for number, name in enumerate(["t0", "t1"]):
         await pool.submit_trial_job(form(name, "x", number))
     both = ("t0", "t1")
+    runs = [TrialStatus.RUNNING]
+    await seen.until(lambda: any(seen.history.get(name, [])[-1:] == runs for name in both), "one that runs")
+    (waiting,) = [name for name in both if seen.history[name][-1:] != runs]
     reason = "waits until Ray has room for CPU 3"
-    await seen.until(lambda: any(name in seen.details and reason in seen.details[name].message for name in both), "why")
-    (waiting,) = [name for name in both if reason in seen.details[name].message]
+    await seen.until(lambda: reason in seen.details[waiting].message, "why the other one waits")
     assert seen.details[waiting].status is TrialStatus.WAITING
     for name in (*(name for name in both if name != waiting), waiting):
         await seen.until(lambda name=name: seen.history[name][-1] is TrialStatus.RUNNING, "its turn")

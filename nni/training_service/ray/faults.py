@@ -78,6 +78,8 @@ def nobody_there(address: str, why: str) -> ClusterError:
 
 def no_answer(address: str, seconds: float) -> str:
     """Return that something listens at an address, but does not behave like Ray."""
+    if address == "auto":
+        return f"ray: the cluster here (address: auto) does not answer within {seconds:.0f} s: try 'ray status'"
     return (
         f"ray: {address} does not answer as Ray within {seconds:.0f} s: give the address that 'ray start --head' "
         "printed, as host:6379 on a node of the cluster, or else ray://host:10001"

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ from nni.training_service import TrainingService
 from nni.training_service.pool import Environment, PoolSettings, PoolTrainingService
 
 pytestmark = [pytest.mark.slow, pytest.mark.requires_module("ray")]
-EXPERIMENT = "RAYTESTS"
 PORT, CLIENT = 6379, 10001
 START = """
 import ctypes, runpy, sys
@@ -80,7 +80,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         try:
             yield home
         finally:
-            left = processes_of(home)
+            deadline = time.monotonic() + 20
+            while (left := processes_of(home)) and time.monotonic() < deadline:
+                time.sleep(0.1)
             names = [process.name() for process in left]
             for process in left:
                 with contextlib.suppress(psutil.Error):
@@ -134,11 +136,16 @@ def ray(own_network: None, home: Path) -> Iterator[str]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def experiment_id(directory: Path) -> str:
+    """Return another one for each test: they share a cluster."""
+    return f"T{zlib.crc32(str(directory).encode()):010}"
+
+
 def service(directory: Path, command: str, code: Path, **config: Any) -> PoolTrainingService:
     from nni.training_service.ray import ray_service
 
     (directory / "log").mkdir(parents=True, exist_ok=True)
-    settings = PoolSettings(EXPERIMENT, directory, command, code, "ray", grace=1.0)
+    settings = PoolSettings(experiment_id(directory), directory, command, code, "ray", grace=1.0)
     return ray_service(settings, RayConfig(**{"max_runners": 3, "cpus": 1, **config}))
 
 
@@ -159,7 +166,7 @@ class TestRay(TrainingServiceConformance):
 
     def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
         made = service(directory, command, code_directory, address=self.address)
-        self.first = f"{made._sites[0]._cluster.prefix}1"
+        self.first = f"{experiment_id(directory)}/{made._sites[0]._cluster.prefix}1"
         return made
 
     async def forget(self, service: TrainingService) -> None:
@@ -168,7 +175,7 @@ class TestRay(TrainingServiceConformance):
 
     def trial_directory(self, trial_id: str) -> Path:
         found = list((self.home / ".nni-remote").glob(f"*/*/trials/{trial_id}"))
-        return found[0] if found else self.home / ".nni-remote" / EXPERIMENT / self.first / "trials" / trial_id
+        return found[0] if found else self.home / ".nni-remote" / self.first / "trials" / trial_id
 
     def output_directory(self, trial_id: str) -> Path:
         return self.trial_directory(trial_id) / "nnioutput"
@@ -428,4 +435,4 @@ def test_platform_clean_removes_what_no_runner_owns_on_the_nodes(ray: str, home:
     assert "127.0.0.1: removed 1 directories of experiments, " in nnictl(
         "platform", "clean", "-c", f"{tmp_path}/config.yml"
     )
-    assert not (home / ".nni-remote").exists()
+    assert not left.exists()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _JOINING = 45.0  # seconds for Ray to join its cluster, which it would try for minutes
+_ATTEMPTS = 3  # to join at the start, where that is not in vain
 _PATIENCE = 100.0  # seconds for an answer, beyond what an answer may take
 _END = 5.0  # seconds for the driver to end
 _MOST_UNSENT = 4 * 1024 * 1024  # bytes that wait to be sent
@@ -228,7 +229,14 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            await self._ask("check", {"wants": {} if self._may_grow else self._wants})
+            for attempt in range(_ATTEMPTS):
+                try:
+                    await self._ask("check", {"wants": {} if self._may_grow else self._wants})
+                    break
+                except UnreachableError as error:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    _logger.warning("%s; trying again", error)
         except BaseException:
             await self.close()
             if isinstance(self._where, Head) and self._where.is_new:

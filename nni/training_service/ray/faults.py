@@ -57,6 +57,8 @@ def of_joining(address: str, error: BaseException) -> ClusterError:
             "give the address of its client server, ray://host:10001",
             is_lasting=True,
         )
+    if "client server failed" in text:  # it gives its own processes 30 seconds, which a busy machine may exceed
+        return ClusterError(f"ray: the cluster at {address} is too busy to be joined: {last_words(error)}")
     if isinstance(error, (TypeError, ValueError)):
         return ClusterError(
             f"ray: trainingService.runtimeEnv or address is refused: {last_words(error)}", is_lasting=True

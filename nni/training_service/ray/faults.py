@@ -33,37 +33,35 @@ def of(error: BaseException) -> ClusterError:
 
 def of_joining(address: str, error: BaseException) -> ClusterError:
     """Return why a cluster could not be joined."""
-    text, kind = str(error), type(error).__name__
-    versions = _VERSIONS.findall(text)
-    if versions or "ersion mismatch" in text or "versions are incompatible" in text:
-        there = f" runs Ray {versions[0][0]} and Python {versions[0][1]}" if versions else ""
-        here = f"here are Ray {_ray_version()} and Python {sys.version.split()[0]}"
-        said = "" if versions else f" ({last_words(error)})"
-        return ClusterError(
-            f"ray: the cluster at {address}{there}; {here}: both must be the same on all nodes and here{said}",
-            is_lasting=True,
-        )
-    if kind == "AuthenticationError" or "authentication token" in text.lower():
-        return ClusterError(
-            f"ray: the cluster at {address} asks for a token that is not here: set RAY_AUTH_MODE=token, and "
-            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as on its nodes",
-            is_lasting=True,
-        )
-    if address == "auto":
-        return nobody_there(address, last_words(error))
-    if "node_ip_address" in text or "is not a node" in text or "raylet" in text.lower():
-        return ClusterError(
-            f"ray: this machine is no node of the cluster at {address}: run 'ray start --address={address}' here, or "
-            "give the address of its client server, ray://host:10001",
-            is_lasting=True,
-        )
+    text, said = str(error), last_words(error)
     if "client server failed" in text:  # it gives its own processes 30 seconds, which a busy machine may exceed
-        return ClusterError(f"ray: the cluster at {address} is too busy to be joined: {last_words(error)}")
-    if isinstance(error, (TypeError, ValueError)):
-        return ClusterError(
-            f"ray: trainingService.runtimeEnv or address is refused: {last_words(error)}", is_lasting=True
-        )
-    return ClusterError(f"ray: cannot join the cluster at {address}: {last_words(error)}", is_lasting=True)
+        return ClusterError(f"ray: the cluster at {address} is too busy to be joined: {said}")
+    if _VERSIONS.search(text) or "ersion mismatch" in text or "versions are incompatible" in text:
+        return ClusterError(_other_version(address, error), is_lasting=True)
+    if address == "auto" and isinstance(error, ConnectionError):
+        return nobody_there(address, said)
+    if type(error).__name__ == "AuthenticationError" or "authentication token" in text.lower():
+        advice = "asks for a token that is not here: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+        told = f"the cluster at {address} {advice}, as on its nodes"
+    elif "node_ip_address" in text or "raylet" in text.lower():
+        advice = f"run 'ray start --address={address}' here, or give the address of its client server, ray://host:10001"
+        told = f"this machine is no node of the cluster at {address}: {advice}"
+    elif isinstance(error, (TypeError, ValueError)):
+        told = f"trainingService.runtimeEnv or address is refused: {said}"
+    else:
+        told = f"cannot join the cluster at {address}: {said}"
+    return ClusterError(f"ray: {told}", is_lasting=True)
+
+
+def _other_version(address: str, error: BaseException) -> str:
+    versions = _VERSIONS.search(str(error))
+    there = (
+        f" runs Ray {versions[1]} and Python {versions[2]}"
+        if versions
+        else f" has another version: {last_words(error)}"
+    )
+    here = f"here are Ray {_ray_version()} and Python {sys.version.split()[0]}"
+    return f"ray: the cluster at {address}{there}; {here}: both must be the same on all nodes and here"
 
 
 def nobody_there(address: str, why: str) -> ClusterError:

@@ -141,9 +141,11 @@ class Driver:
             handle = await asyncio.to_thread(_find, name)
         except ValueError:  # there is none
             return
-        with contextlib.suppress(Exception):  # it waits for room, or is gone
-            await _call(handle.hello.remote(), _SOON)
-            await _call(handle.remove.remote(_GRACE))
+        hello = self._hellos.pop(name, None)
+        if hello is None or hello.done():  # else it waits for room, and has nothing yet
+            with contextlib.suppress(Exception):  # it is gone
+                await _call(handle.hello.remote(), _SOON)
+                await _call(handle.remove.remote(_GRACE))
         await asyncio.to_thread(_end, handle)
 
     async def _clear(self, prefix: str) -> None:

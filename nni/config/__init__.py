@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from nni.config._legacy_write import current_yaml
     from nni.config._load import load, save
     from nni.config._openpai import OpenpaiConfig
+    from nni.config._ray import RayConfig
     from nni.config._remote import RemoteConfig, RemoteMachineConfig
+    from nni.config._runner_service import RunnerServiceConfig
     from nni.config._schema import json_schema
     from nni.config._slurm import SlurmConfig
     from nni.config._start import check_available, load_search_space, validate
@@ -64,8 +66,10 @@ __all__ = [
     "NfsConfig",
     "OpenpaiConfig",
     "PlatformNotAvailableError",
+    "RayConfig",
     "RemoteConfig",
     "RemoteMachineConfig",
+    "RunnerServiceConfig",
     "SharedStorageConfig",
     "SlurmConfig",
     "TrainingServiceConfig",
@@ -98,8 +102,10 @@ _LATER = {
     "KubeflowRoleConfig": "_kubeflow",
     "KubeflowStorageConfig": "_kubeflow",
     "OpenpaiConfig": "_openpai",
+    "RayConfig": "_ray",
     "RemoteConfig": "_remote",
     "RemoteMachineConfig": "_remote",
+    "RunnerServiceConfig": "_runner_service",
     "SlurmConfig": "_slurm",
     "check_available": "_start",
     "current_yaml": "_legacy_write",

@@ -108,6 +108,18 @@ def _hybrid(config: ExperimentConfig) -> Iterator[Fault]:
             yield Fault(path, f"{platform!r} cannot be one of several training services, only {allowed} can")
         elif platform == "local" and "local" in platforms[:index]:
             yield Fault(path, "'local' is in the list already; both would use the same machine")
+        elif platform == "ray":
+            yield from _same_ray(config.training_service[: index + 1])
+
+
+def _same_ray(sections: list[TrainingServiceConfig]) -> Iterator[Fault]:
+    """Tell if the last section is one that would get the runners, or the Ray, of an earlier one."""
+    *earlier, last = sections
+    path = ("trainingService", len(earlier))
+    if last in earlier:
+        yield Fault((*path, "platform"), "the same 'ray' is in the list already")
+    elif last.address is None and any(other.platform == "ray" and other.address is None for other in earlier):  # type: ignore[attr-defined]  # it is a RayConfig
+        yield Fault((*path, "address"), "required: a Ray of its own is started for an earlier one in the list already")
 
 
 def _gpus(config: ExperimentConfig, path: KeyPath, service: TrainingServiceConfig) -> Iterator[Fault]:

@@ -26,13 +26,14 @@ _CLASSES = {
     "adl": "AdlConfig",
     "dlts": "DltsConfig",
     "slurm": "SlurmConfig",
+    "ray": "RayConfig",
 }
 _ALIASES = {"pai": "openpai"}  # PLT-334
 
-HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml", "slurm")
-"""What a list of services may hold (PLT-108), and Slurm, which is ours."""
+HYBRID_PLATFORMS = ("local", "remote", "openpai", "aml", "slurm", "ray")
+"""What a list of services may hold (PLT-108), and ours."""
 
-AVAILABLE_PLATFORMS = ("local", "remote", "slurm")
+AVAILABLE_PLATFORMS = ("local", "remote", "slurm", "ray")
 """What this version can run on; the others are validated only."""
 
 

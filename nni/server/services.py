@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,11 +75,11 @@ def _local(experiment_id: str, directory: Path, config: ExperimentConfig, sectio
 def _pool(
     experiment_id: str, directory: Path, config: ExperimentConfig, section: TrainingServiceConfig
 ) -> TrainingService:
-    from nni.config import RemoteConfig, SlurmConfig  # noqa: PLC0415  (and what they bring, for those who need it)
+    # And what they bring, for those who need it.
+    from nni.config import RayConfig, RemoteConfig, RunnerServiceConfig, SlurmConfig  # noqa: PLC0415
     from nni.training_service.custom import CustomServiceConfig  # noqa: PLC0415
     from nni.training_service.pool import PoolSettings  # noqa: PLC0415
 
-    assert isinstance(section, (RemoteConfig, SlurmConfig))
     settings = PoolSettings(
         experiment_id,
         directory,
@@ -87,18 +88,24 @@ def _pool(
         section.platform,
         config.trial_gpu_number,
         log_limit=_log_limit(config),
-        lost_after=parse_duration(section.lost_after),
-        reruns=section.rerun_lost_trials,
         storage=_storage(experiment_id, directory, config),
     )
+    if isinstance(section, RunnerServiceConfig):
+        lost_after = parse_duration(section.lost_after)
+        settings = replace(settings, lost_after=lost_after, reruns=section.rerun_lost_trials)
     if isinstance(section, CustomServiceConfig):
         return section.checked_service(settings)
     if isinstance(section, SlurmConfig):
         from nni.training_service.slurm import slurm_service  # noqa: PLC0415
 
         return slurm_service(settings, section)
+    if isinstance(section, RayConfig):
+        from nni.training_service.ray import ray_service  # noqa: PLC0415
+
+        return ray_service(settings, section)
     from nni.training_service.remote import remote_service  # noqa: PLC0415
 
+    assert isinstance(section, RemoteConfig)
     return remote_service(settings, section)
 
 

@@ -1,4 +1,4 @@
-"""What the archive for other machines runs: ``attach``, ``join`` or ``serve ROOT``, or ``clean DIRECTORY``."""
+"""What the archive for other machines runs: ``attach``, ``join``, ``serve``, ``hold ROOT``, or ``clean DIRECTORY``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nni.trial_runner.attach import attach, join
 from nni.trial_runner.clean import clean
-from nni.trial_runner.runner import serve
+from nni.trial_runner.runner import hold, serve
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     if sys.argv[1] == "clean":
         sys.exit(clean(Path.home() / sys.argv[2]))
     command, directory = sys.argv[1:]
-    sys.exit({"attach": attach, "join": join, "serve": serve}[command](Path.home() / directory))
+    sys.exit({"attach": attach, "join": join, "serve": serve, "hold": hold}[command](Path.home() / directory))
 
 
 if __name__ == "__main__":

@@ -47,10 +47,13 @@ class Runner:
     ----------
     root
         The runner's directory on this machine.
+    leash
+        A descriptor whose end of file says that what gave this machine has taken it back; None: nothing does.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, leash: int | None = None) -> None:
         self._root = root
+        self._leash = leash
         self._store = CodeStore(cache_directory() / "code", root / "code")
         self._trials: dict[str, RunnerTrial] = {}
         self._grace = 10.0
@@ -58,6 +61,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
         self._quitting = False
+        self._is_evicted = False
         self._forgotten: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         self._limit: LogLimit | None = None
@@ -78,6 +82,8 @@ class Runner:
         server = await asyncio.start_unix_server(self._connected, SOCKET, limit=4 * p.PIECE)
         loop.run_in_executor(None, self._store.trim)
         self._expect_manager()
+        if self._leash is not None:
+            loop.add_reader(self._leash, self._evict, self._leash)
         await self._finished.wait()
         server.close()
         doorbell.close()
@@ -109,6 +115,16 @@ class Runner:
             self._finished.set()
         else:
             self._expect_manager()
+
+    def _evict(self, leash: int) -> None:
+        """End all trials and then this process, but leave the files: another runner may find them here."""
+        asyncio.get_running_loop().remove_reader(leash)
+        _say("what gave this machine has taken it back")
+        self._is_evicted = True
+        for trial in self._trials.values():
+            if trial.end is None:
+                trial.stop()
+        self._end_if_done()
 
     # Messages of the manager
 
@@ -169,6 +185,8 @@ class Runner:
             connection.send(p.Fault(f"the code directory cannot be stored: {error.strerror or error}"))
 
     def _start(self, start: p.Start, connection: Connection) -> None:
+        if self._is_evicted:
+            return
         trial = self._trial(start.trial)
         connection.watch(trial, start)
         self._spawn(trial.start(start, self._store, self._place(trial)))
@@ -244,7 +262,7 @@ class Runner:
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._quitting and not any(trial.is_busy for trial in self._trials.values()):
+        if (self._quitting or self._is_evicted) and not any(trial.is_busy for trial in self._trials.values()):
             self._finished.set()
 
     # Trials
@@ -264,7 +282,7 @@ class Runner:
             self._watch = asyncio.get_running_loop().create_task(self._watch_logs())
         if trial.end is not None and trial.id in self._forgotten_trials:
             asyncio.get_running_loop().call_soon(self._remove_forgotten, trial.id)
-        if self._quitting:
+        if self._quitting or self._is_evicted:
             asyncio.get_running_loop().call_soon(self._end_if_done)
 
     def _rung(self, identifiers: set[str]) -> None:
@@ -300,7 +318,21 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
 
-def serve(root: Path) -> int:
+def hold(root: Path) -> int:
+    """
+    Be the runner of a directory until standard input ends; at once over if there is one already.
+
+    It is no child of what started it, which may be a program that kills its children when it ends, as Ray's workers do:
+    then there would be nobody to end the trials.
+    """
+    if os.fork():
+        return 0
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whatever that program does with its own
+    return serve(root, leash=0)
+
+
+def serve(root: Path, leash: int | None = None) -> int:
     """Be the runner of a directory; at once over if there is one already."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(root)
@@ -313,13 +345,13 @@ def serve(root: Path) -> int:
         Path(SOCKET).unlink()
     os.umask(0o022)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(_run(root))
+    asyncio.run(_run(root, leash))
     return 0
 
 
-async def _run(root: Path) -> None:
+async def _run(root: Path, leash: int | None) -> None:
     """Make the runner where its event loop is running: before Python 3.10, events belong to the loop that is then."""
-    await Runner(root).run()
+    await Runner(root, leash).run()
 
 
 def _remove(root: Path) -> None:

@@ -99,7 +99,7 @@ def test_only_some_services_can_be_in_a_list(faults):
     assert found == [
         (
             "trainingService[1].platform: 'adl' cannot be one of several training services, "
-            "only 'local', 'remote', 'openpai', 'aml', 'slurm' can"
+            "only 'local', 'remote', 'openpai', 'aml', 'slurm', 'ray' can"
         )
     ]
 

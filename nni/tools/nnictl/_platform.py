@@ -10,7 +10,8 @@ import typer
 from nni.tools.nnictl import _output
 
 if TYPE_CHECKING:
-    from nni.config import RemoteConfig
+    from nni.config import ExperimentConfig
+    from nni.training_service.remote.clean import Cleaned
 
 app = typer.Typer(help="Care for the places where trials run.", no_args_is_help=True)
 
@@ -20,14 +21,14 @@ def clean_platform(
     config: Annotated[Path, typer.Option("--config", "-c", help="Experiment file that names the platform.")],
 ) -> None:
     """Free the disk of the machines that an experiment file names from what experiments left there."""
-    from nni.config import RemoteConfig, check_available
+    from nni.config import check_available
     from nni.tools.nnictl._files import load_config
 
     experiment = load_config(config)
     check_available(experiment)
-    remote = [section for section in experiment.training_services if isinstance(section, RemoteConfig)]
-    if remote:
-        _clean_remote(remote)
+    machines = _clean(experiment)
+    if machines is not None:
+        _tell(machines)
         return
     directory = experiment.experiment_working_directory
     _output.info(f"{config}: trials run on this machine only, so there is nothing remote to clean")
@@ -37,14 +38,30 @@ def clean_platform(
         _output.info(f"Here is nothing either: {directory} does not exist")
 
 
-def _clean_remote(sections: list[RemoteConfig]) -> None:
+def _clean(experiment: ExperimentConfig) -> list[Cleaned] | None:
+    """Clean the machines of all services; None if no service has any."""
     import asyncio
 
+    from nni.config import RayConfig, RemoteConfig
+
+    found: list[Cleaned] | None = None
+    for section in experiment.training_services:
+        if isinstance(section, RemoteConfig):
+            from nni.training_service.remote.clean import clean as clean_remote
+
+            found = [*(found or []), *asyncio.run(clean_remote(section))]
+        elif isinstance(section, RayConfig):
+            from nni.training_service.ray.clean import clean as clean_ray
+
+            found = [*(found or []), *asyncio.run(clean_ray(section))]
+    return found
+
+
+def _tell(machines: list[Cleaned]) -> None:
     from nni.common.errors import NniError
-    from nni.training_service.remote.clean import clean
 
     problems = []
-    for done in [machine for section in sections for machine in asyncio.run(clean(section))]:
+    for done in machines:
         if done.problem is not None:
             problems.append(done.problem)
             continue

@@ -161,11 +161,11 @@ class History:
         """
         if self.is_exhausted:
             return self.configuration(rows[0])
-        for row in rows:
-            configuration = self.configuration(row)
-            if self.is_fresh(configuration):
-                return configuration
-        return self.fresh_draw(rng)
+        return self.first_fresh_of(rows) or self.fresh_draw(rng)
+
+    def first_fresh_of(self, rows: Floats) -> dict[str, Any] | None:
+        """Return the first row's configuration that was not tried yet, if there is one."""
+        return next(filter(self.is_fresh, map(self.configuration, rows)), None)
 
     def _identity(self, configuration: Mapping[str, Any]) -> Hashable:
         """Return the number of a configuration of a finite space, else its snapped row; bins, not floats (X-57)."""

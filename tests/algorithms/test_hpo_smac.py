@@ -357,7 +357,7 @@ def test_a_branch_that_cannot_catch_up_gets_few_trials():
     [
         ([5.0] * 20, 0.0, False),  # nothing gained any more
         ([5.0] * 10 + [4.9] * 10, 0.0, False),  # too little
-        ([5.0] * 10 + [3.0] * 10, 0.0, True),  # 0.2 a trial
+        ([5.0] * 10 + [3.0] * 10, 0.0, True),  # 0.13 a trial
         ([5.0] * 7, 0.0, True),  # too few to tell
         ([5.0] * 7 + [math.inf] * 13, 0.0, True),  # those that run tell nothing
         ([1.0] * 20, 1.0, True),  # as good as the best

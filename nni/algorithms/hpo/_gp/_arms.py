@@ -132,8 +132,8 @@ def in_arm(rows: Floats, arm: Arm) -> np.ndarray:
 def may_catch_up(own: Floats, losses: Floats) -> bool:
     """Tell whether an arm could become the best within as many more trials as there were, all of them its own.
 
-    It is taken to go on gaining as it did over the latter half of its trials. Gains become smaller as a rule, which
-    makes that the most it can gain: an arm that fails this would not catch up (Li et al. 2020, section 4.2).
+    It is taken to go on gaining as it did since the first quarter of its trials. Gains become smaller as a rule, which
+    makes that the most it can gain: an arm that fails this would not catch up (Li et al. 2020).
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def may_catch_up(own: Floats, losses: Floats) -> bool:
     known = own[np.isfinite(own)]
     if len(known) < _LEAST_TRIALS:
         return True
-    half = len(known) // 2
-    before, now = float(known[:half].min()), float(known.min())
-    gain = (before - now) / (len(known) - half)
+    early = len(known) // 4
+    before, now = float(known[:early].min()), float(known.min())
+    gain = (before - now) / (len(known) - early)
     return now - gain * len(losses) <= float(losses.min())

@@ -5,6 +5,7 @@ Given to the comparison with ``--plugin benchmarks/hpo_plugin.py``; registers ``
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hpo_bench import Choice, Float, Int, Tuner, register
@@ -12,18 +13,22 @@ from hpo_bench import Choice, Float, Int, Tuner, register
 from nni.algorithms import registry
 from nni.search_space import TYPES
 
+FEWER_TYPES = {
+    "SMAC": ("choice", "randint", "uniform", "loguniform", "quniform"),
+    "MetisTuner": ("choice", "randint", "uniform", "quniform"),
+}
+"""The types of variables that a tuner takes, where these are not all."""
+
 
 class NniTuner(Tuner):
     """Runs a tuner by its name in a config; a dependent parameter goes into the branches that switch it on."""
 
-    name: str
-    types: tuple[str, ...] = TYPES
-
-    def __init__(self, space, seed: int):
+    def __init__(self, space, seed: int, *, name: str):
+        self._types = FEWER_TYPES.get(name, TYPES)
         self._params = space.params
         self._parents = {p.when[0] for p in space.params if p.when}
         self._integers = {p.name for p in space.params if isinstance(p, Int)}
-        self._tuner = registry.create(self.name, {"optimize_mode": "minimize", "seed": seed})
+        self._tuner = registry.create(name, {"optimize_mode": "minimize", "seed": seed})
         self._tuner.update_search_space({p.name: self._entry(p) for p in space.params if p.when is None})
         self._next = 0
 
@@ -36,7 +41,7 @@ class NniTuner(Tuner):
         scale = "loguniform" if p.log else "uniform"
         if isinstance(p, Float):
             return {"_type": scale, "_value": [p.low, p.high]}
-        if f"q{scale}" in self.types:
+        if f"q{scale}" in self._types:
             return {"_type": f"q{scale}", "_value": [p.low, p.high, 1]}
         return {"_type": scale, "_value": [max(p.low - 0.49, p.low / 2), p.high + 0.49]}  # rounded by what uses it
 
@@ -66,59 +71,8 @@ class NniTuner(Tuner):
         self._tuner.import_data([{"parameter": config, "value": value}])
 
 
-@register("nni-auto")
-class Auto(NniTuner):
-    name = "Auto"
+_NAMES = {"gp": "GPTuner", "cmaes": "CMAES", "tpe": "TPE", "smac": "SMAC", "metis": "MetisTuner", "dngo": "DNGOTuner"}
+_NAMES |= {name.lower(): name for name in ("Auto", "Random", "Anneal", "Evolution")}
 
-
-@register("nni-gp")
-class Gp(NniTuner):
-    """Refuses choices among texts, as documented."""
-
-    name = "GPTuner"
-
-
-@register("nni-cmaes")
-class Cmaes(NniTuner):
-    name = "CMAES"
-
-
-@register("nni-tpe")
-class Tpe(NniTuner):
-    name = "TPE"
-
-
-@register("nni-random")
-class Random(NniTuner):
-    name = "Random"
-
-
-@register("nni-anneal")
-class Anneal(NniTuner):
-    name = "Anneal"
-
-
-@register("nni-evolution")
-class Evolution(NniTuner):
-    name = "Evolution"
-
-
-@register("nni-smac")
-class Smac(NniTuner):
-    name = "SMAC"
-    types = ("choice", "randint", "uniform", "loguniform", "quniform")
-
-
-@register("nni-metis")
-class Metis(NniTuner):
-    """Refuses choices among texts, as documented."""
-
-    name = "MetisTuner"
-    types = ("choice", "randint", "uniform", "quniform")
-
-
-@register("nni-dngo")
-class Dngo(NniTuner):
-    """Refuses choices among texts, as documented."""
-
-    name = "DNGOTuner"
+for _short, _name in _NAMES.items():  # GPTuner, MetisTuner and DNGOTuner refuse choices among texts, as documented
+    register(f"nni-{_short}")(partial(NniTuner, name=_name))

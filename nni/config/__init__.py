@@ -10,10 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nni.config._algorithm import AlgorithmConfig, CustomAlgorithmConfig
+from nni.config._constraint import ConstraintFunctionConfig
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError, key_path_text
 from nni.config._experiment import ExperimentConfig
 from nni.config._fields import memory_megabytes
-from nni.config._function import FunctionCommand, is_function
+from nni.config._function import FunctionCommand, call_problem, is_function
 from nni.config._local import LocalConfig
 from nni.config._shared_storage import AzureBlobConfig, NfsConfig, SharedStorageConfig
 from nni.config._training_service import TrainingServiceConfig
@@ -49,6 +50,7 @@ __all__ = [
     "AmlConfig",
     "AzureBlobConfig",
     "ConfigError",
+    "ConstraintFunctionConfig",
     "CustomAlgorithmConfig",
     "DlcConfig",
     "DltsConfig",
@@ -73,6 +75,7 @@ __all__ = [
     "SharedStorageConfig",
     "SlurmConfig",
     "TrainingServiceConfig",
+    "call_problem",
     "check_available",
     "current_yaml",
     "is_function",

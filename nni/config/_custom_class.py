@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nni.config._errors import Fault, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from nni.config._algorithm import _AlgorithmConfig
 
@@ -37,6 +37,23 @@ def custom_class_faults(algorithm: _AlgorithmConfig) -> Iterator[Fault]:
         yield Fault(("className",), f"no {wanted} in '{directory}', {near}")
 
 
+def function_faults(path: str, directory: Path | None) -> Iterator[Fault]:
+    """Yield why a function given as ``module.function`` would not be found (paths relative to its mapping)."""
+    if directory is not None and not directory.is_dir():
+        yield Fault(("codeDirectory",), f"no such directory: '{directory}'")
+        return
+    module, _, name = path.rpartition(".")
+    file = None if directory is None else module_file(directory, module)
+    if file is None:
+        if not is_installed(module):
+            wanted = f"{module.replace('.', '/')}.py"
+            near = nearest(wanted, [found.name for found in (directory or Path()).glob("*.py")], fallback="it has")
+            yield Fault(("function",), f"no {wanted} in '{directory}', {near}")
+        return
+    for fault in _name_faults(file, name, ast.FunctionDef, "function"):
+        yield Fault(("function",), fault.message)
+
+
 def module_file(directory: Path, module: str) -> Path | None:
     """Return the source file of a module in a directory that is on the import path."""
     base = directory.joinpath(*module.split("."))
@@ -54,6 +71,10 @@ def is_installed(module: str) -> bool:
 
 
 def _class_faults(file: Path, name: str) -> Iterator[Fault]:
+    return _name_faults(file, name, ast.ClassDef, "class")
+
+
+def _name_faults(file: Path, name: str, kind: type[ast.ClassDef | ast.FunctionDef], noun: str) -> Iterator[Fault]:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except SyntaxError as error:
@@ -64,8 +85,8 @@ def _class_faults(file: Path, name: str) -> Iterator[Fault]:
         return
     names = _names_bound(tree)
     if "*" not in names and name not in names:
-        classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-        yield Fault(("className",), f"{file} has no class {name!r}, {nearest(name, classes, fallback='it has')}")
+        there = [node.name for node in ast.walk(tree) if isinstance(node, kind)]
+        yield Fault(("className",), f"{file} has no {noun} {name!r}, {nearest(name, there, fallback='it has')}")
 
 
 def _names_bound(tree: ast.Module) -> set[str]:

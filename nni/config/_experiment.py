@@ -8,6 +8,7 @@ from pydantic import PrivateAttr
 
 from nni.config import _rules
 from nni.config._algorithm import _AlgorithmConfig
+from nni.config._constraint import ConstraintField
 from nni.config._errors import ConfigError, Fault
 from nni.config._fields import (
     UNLIMITED,
@@ -77,8 +78,8 @@ class ExperimentConfig(ConfigModel):
         "The search space; instead of searchSpaceFile. An empty one is written {}.",
         examples=[{"lr": {"_type": "loguniform", "_value": [0.0001, 0.1]}}],
     )
-    constraints: list[Text] | None = optional(
-        "Conditions between variables that every configuration must satisfy: Python expressions over their names.",
+    constraints: list[ConstraintField] | None = optional(
+        "What every configuration must satisfy: Python expressions over the names of variables, or functions.",
         examples=[["batch_size * width <= 4096"]],
     )
     trial_command: TrialCommand = required(

@@ -60,6 +60,21 @@ def source_of(function: Any) -> str:
     return f"{Path(code.co_filename).absolute()}:{code.co_firstlineno}"
 
 
+def call_problem(function: Callable[..., Any]) -> str | None:
+    """Return why a function cannot be called with a configuration alone; None if it can, or does not tell."""
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        return "an async function or a generator returns no answer"
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C
+        return None
+    try:
+        signature.bind({})
+    except TypeError as error:
+        return f"it is called with the configuration alone: {error} (it takes {signature})"
+    return None
+
+
 def is_function(command: str) -> bool:
     """Tell whether a trial command of a configuration stands for a function."""
     return bool(_NAMED.fullmatch(command))

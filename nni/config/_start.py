@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nni.annotation import AnnotationError, read_directory
 from nni.common.default_tuner import DEFAULT_TUNER
 from nni.config import _catalogue
-from nni.config._custom_class import custom_class_faults
+from nni.config._constraint import ConstraintFunctionConfig
+from nni.config._custom_class import custom_class_faults, function_faults
 from nni.config._errors import ConfigError, Fault, PlatformNotAvailableError
-from nni.config._function import FunctionCommand, is_function
+from nni.config._function import FunctionCommand, call_problem, is_function
 from nni.config._load import read_document, read_text
 from nni.config._model import ConfigModel
 from nni.config._rules import services
@@ -178,10 +179,25 @@ def _constraints(config: ExperimentConfig) -> Iterator[Fault]:
         space = load_search_space(config)
     except ConfigError:  # told already
         return
-    for index, expression in enumerate(config.constraints):
-        problem = _catalogue.constraint_problem(expression, space)
-        if problem:
-            yield Fault(("constraints", index), problem)
+    for index, constraint in enumerate(config.constraints):
+        for fault in _constraint_faults(constraint, space):
+            yield Fault(("constraints", index, *fault.path), fault.message)
+
+
+def _constraint_faults(constraint: Any, space: Any) -> Iterator[Fault]:
+    if isinstance(constraint, ConstraintFunctionConfig):
+        yield from function_faults(str(constraint.function), constraint.code_directory)
+    elif isinstance(constraint, FunctionCommand):
+        if problem := call_problem(constraint.function):
+            yield Fault((), f"{constraint}: {problem}")
+    elif is_function(constraint):
+        yield Fault(
+            (),
+            f"{constraint!r} stands for a Python function, which only its own program can give; "
+            "write function: module.function, and codeDirectory",
+        )
+    elif problem := _catalogue.constraint_problem(constraint, space):
+        yield Fault((), problem)
 
 
 def _space_in(file: Path) -> Any:

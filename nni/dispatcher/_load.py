@@ -12,6 +12,7 @@ from nni.common.errors import NniError
 from nni.runtime import FAILURES, AlgorithmError, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     Kind = Literal["tuner", "assessor", "advisor"]
@@ -63,7 +64,7 @@ def _import_class(kind: Kind, spec: dict[str, Any]) -> type:
     if not module_name or not class_name:
         raise LoadError(f"{kind}.className: expected 'module.Class', got {path!r}")
     _add_to_path(spec, f"{kind}.codeDirectory")
-    module = _import_module(kind, module_name, spec.get("codeDirectory"))
+    module = _import_module(f"{kind}.className", module_name, spec.get("codeDirectory"))
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         defined = [name for name, value in vars(module).items() if isinstance(value, type)]
@@ -71,6 +72,27 @@ def _import_class(kind: Kind, spec: dict[str, Any]) -> type:
         raise LoadError(
             f"{kind}.className: module {module_name!r} ({module.__file__}) has no class {class_name!r}{hint}"
         )
+    return found
+
+
+def function_at(where: str, spec: dict[str, Any]) -> Callable[..., Any]:
+    """Return a function of the user's: ``function`` (``module.function``), with ``codeDirectory``.
+
+    Raises
+    ------
+    LoadError
+        It cannot be found.
+    AlgorithmError
+        Its module fails.
+    """
+    module_name, _, name = str(spec["function"]).rpartition(".")
+    _add_to_path(spec, f"{where.rpartition('.')[0]}.codeDirectory")
+    module = _import_module(where, module_name, spec.get("codeDirectory"))
+    found: Callable[..., Any] | None = getattr(module, name, None)
+    if not callable(found):
+        defined = [key for key, value in vars(module).items() if callable(value) and not key.startswith("__")]
+        hint = _nearest(name, defined)
+        raise LoadError(f"{where}: module {module_name!r} ({module.__file__}) has no function {name!r}{hint}")
     return found
 
 
@@ -84,15 +106,15 @@ def _add_to_path(spec: dict[str, Any], key: str = "codeDirectory") -> None:
         sys.path.insert(0, str(directory))
 
 
-def _import_module(kind: Kind, name: str, directory: str | None) -> ModuleType:
+def _import_module(where: str, name: str, directory: str | None) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):  # something that the module needs
-            raise AlgorithmError(f"{kind}.className: importing {name!r} failed: {error}") from error
-        raise LoadError(f"{kind}.className: {_not_found(name, directory)}") from error
+            raise AlgorithmError(f"{where}: importing {name!r} failed: {error}") from error
+        raise LoadError(f"{where}: {_not_found(name, directory)}") from error
     except FAILURES as error:
-        raise AlgorithmError(f"{kind}.className: importing {name!r} failed: {one_line(error)}") from error
+        raise AlgorithmError(f"{where}: importing {name!r} failed: {one_line(error)}") from error
 
 
 def _not_found(name: str, directory: str | None) -> str:

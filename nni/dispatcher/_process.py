@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nni.common.errors import NniError
 from nni.dispatcher import _output
+from nni.dispatcher._constraints import condition
 from nni.dispatcher._load import load
 from nni.runtime import (
     FAILURES,
@@ -105,7 +106,7 @@ def _advisor(spec: dict[str, Any]) -> MsgDispatcherBase:
     return advisor
 
 
-def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None, constraints: list[str]) -> MsgDispatcher:
+def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None, constraints: list[Any]) -> MsgDispatcher:
     include = os.environ.get("NNI_INCLUDE_INTERMEDIATE_RESULTS", "").lower() in {"1", "true", "yes"}
     return MsgDispatcher(
         _constrained(load("tuner", tuner), constraints),
@@ -114,13 +115,8 @@ def _tuner(tuner: dict[str, Any], assessor: dict[str, Any] | None, constraints: 
     )
 
 
-def _constrained(tuner: Any, expressions: list[str]) -> Any:
-    if not expressions:
-        return tuner
-    from nni.search_space import Constraint  # noqa: PLC0415 - few experiments have constraints
-
-    conditions = [Constraint(expression) for expression in expressions]
-    return constrained(tuner, lambda parameters: all(satisfied(parameters) for satisfied in conditions))
+def _constrained(tuner: Any, constraints: list[Any]) -> Any:
+    return constrained(tuner, condition(constraints)) if constraints else tuner
 
 
 def _ended(channel: Channel, last: Message) -> None:

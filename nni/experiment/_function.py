@@ -7,14 +7,14 @@ import inspect
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from nni.common.errors import NniError
 from nni.config import FunctionCommand
 
-__all__ = ["FunctionError", "files_of"]
+__all__ = ["FunctionError", "constraint_files", "files_of"]
 
 
 class FunctionError(NniError):
@@ -31,34 +31,59 @@ def files_of(command: FunctionCommand) -> dict[str, bytes]:
     """
     from nni.trial.function_files import ABOUT, FUNCTION  # noqa: PLC0415  (needs a system with fcntl)
 
-    cloudpickle = _cloudpickle()
     about = {
         "name": str(command),
-        "python": platform.python_version(),
-        "interpreter": sys.executable,
-        "path": [str(Path(entry).absolute()) for entry in sys.path if isinstance(entry, str)],
+        **_here(),
         "source": _source(command.function),
         **_place(command.function),
     }
-    pickled = _pickled(command.function, cloudpickle)
+    pickled = _pickled(command.function, "the function cannot be sent to its workers")
     return {f"function/{FUNCTION}": pickled, f"function/{ABOUT}": json.dumps(about, indent=2).encode()}
+
+
+def constraint_files(constraints: Sequence[Any]) -> dict[str, bytes]:
+    """Return what an experiment's directory needs to hold for those constraints that are functions.
+
+    Raises
+    ------
+    FunctionError
+        As for :func:`files_of`.
+    """
+    from nni.trial.function_files import ABOUT, constraint_file  # noqa: PLC0415  (as above)
+
+    functions = [(index, each) for index, each in enumerate(constraints) if isinstance(each, FunctionCommand)]
+    files = {
+        constraint_file(index): _pickled(each.function, f"constraints[{index}] cannot be sent to the tuner's process")
+        for index, each in functions
+    }
+    return {**files, constraint_file(ABOUT): json.dumps(_here(), indent=2).encode()} if files else {}
+
+
+def _here() -> dict[str, Any]:
+    """Return what another process needs to know about this one, to import what a function does."""
+    return {
+        "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "path": [str(Path(entry).absolute()) for entry in sys.path if isinstance(entry, str)],
+    }
 
 
 def _cloudpickle() -> Any:
     try:
         import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415  (only for functions)
     except ImportError:
-        raise FunctionError("functions as trials need cloudpickle: pip install cloudpickle") from None
+        raise FunctionError("functions as trials or constraints need cloudpickle: pip install cloudpickle") from None
     return cloudpickle
 
 
-def _pickled(function: Callable[[Any], Any], cloudpickle: Any) -> bytes:
+def _pickled(function: Callable[[Any], Any], refusal: str) -> bytes:
+    cloudpickle = _cloudpickle()
     try:
         pickled: bytes = cloudpickle.dumps(function)
     except Exception as error:  # whatever the user's objects raise
         culprit = _culprit(function, cloudpickle)
         raise FunctionError(
-            f"the function cannot be sent to its workers: {culprit or 'something it uses'} cannot be copied into "
+            f"{refusal}: {culprit or 'something it uses'} cannot be copied into "
             f"another process ({type(error).__name__}: {_first_line(error)}); create it inside of the function"
         ) from error
     return pickled

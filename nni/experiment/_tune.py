@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nni.common.default_tuner import DEFAULT_TUNER
 from nni.common.errors import NniError
-from nni.config import AlgorithmConfig, CustomAlgorithmConfig, ExperimentConfig
+from nni.config import AlgorithmConfig, CustomAlgorithmConfig, ExperimentConfig, call_problem
 from nni.experiment._port import is_free
 from nni.experiment.experiment import Experiment
 from nni.experiment.tune_result import TuneResult
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["tune"]
 
@@ -34,6 +34,7 @@ def tune(
     optimize_mode: OptimizeMode = "maximize",
     tuner: Algorithm = DEFAULT_TUNER,
     assessor: Algorithm | None = None,
+    constraints: Sequence[str | Callable[[dict[str, Any]], bool]] = (),
     max_trials: int | None = None,
     max_duration: Duration | None = None,
     max_trial_duration: Duration | None = None,
@@ -63,6 +64,9 @@ def tune(
         Name of a tuner, or an ``AlgorithmConfig`` / ``CustomAlgorithmConfig``. Default ``"Auto"``.
     assessor
         The same for what stops bad trials early. Default: none.
+    constraints
+        What every configuration must satisfy: expressions over the names of variables (``"batch * width <= 4096"``),
+        or functions that take a configuration and return True or False. Default: nothing.
     max_trials
         How many trials to run. Either this or `max_duration` is needed, unless the tuner ends by itself (GridSearch,
         BatchTuner).
@@ -108,6 +112,7 @@ def tune(
     config.trial_command = function
     config.experiment_name = name or getattr(function, "__name__", None) or type(function).__name__
     config.search_space = dict(search_space)
+    config.constraints = list(constraints) or None
     config.trial_concurrency = concurrency
     config.max_trial_number = max_trials
     config.max_experiment_duration = _duration(max_duration)
@@ -139,14 +144,8 @@ def _check_function(function: Any) -> None:
         raise NniError(f"function: expected something to call with a configuration, got {function!r:.80}")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise NniError("function: expected one that returns its score; an async function or a generator does not")
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C
-        return
-    try:
-        signature.bind({})
-    except TypeError as error:
-        raise NniError(f"function: it is called with the configuration alone: {error} (it takes {signature})") from None
+    if problem := call_problem(function):
+        raise NniError(f"function: {problem}")
 
 
 def _set_algorithms(

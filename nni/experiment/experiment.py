@@ -298,13 +298,13 @@ class Experiment:
         return self.config.canonical()
 
     def _launch_files(self) -> dict[str, bytes]:
-        """Return files for the experiment's directory: the function, where the trial command is one."""
-        command = self.config.trial_command
-        if not isinstance(command, FunctionCommand):
+        """Return files for the experiment's directory: trial command and constraints, where they are functions."""
+        command, constraints = self.config.trial_command, self.config.constraints or []
+        if not any(isinstance(each, FunctionCommand) for each in [command, *constraints]):
             return {}
-        from nni.experiment._function import files_of  # noqa: PLC0415 - only for functions
+        from nni.experiment._function import constraint_files, files_of  # noqa: PLC0415 - only for functions
 
-        return files_of(command)
+        return {**(files_of(command) if isinstance(command, FunctionCommand) else {}), **constraint_files(constraints)}
 
     # Look
 

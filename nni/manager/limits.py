@@ -17,7 +17,7 @@ class Limits:
     duration: float | None
     trial_duration: float | None
     intermediates_wanted: bool
-    """Whether anybody (assessor or advisor) looks at intermediate results."""
+    """Whether anybody looks at intermediate results: assessor, advisor, or a tuner whose trials may be cut short."""
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Limits:
@@ -27,7 +27,7 @@ class Limits:
             trials=config.get("maxTrialNumber"),
             duration=_seconds(config.get("maxExperimentDuration")),
             trial_duration=_seconds(config.get("maxTrialDuration")),
-            intermediates_wanted=bool(config.get("assessor") or config.get("advisor")),
+            intermediates_wanted=any(config.get(key) for key in ("assessor", "advisor", "maxTrialDuration")),
         )
 
 

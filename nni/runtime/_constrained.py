@@ -46,6 +46,8 @@ class ConstrainedTuner(Tuner):
         self.delivers_late = bool(getattr(tuner, "delivers_late", False))
         if hasattr(tuner, "constrain"):
             tuner.constrain(satisfies)
+        if hasattr(tuner, "receive_intermediate_results"):
+            self.receive_intermediate_results = self._pass_curve_on
 
     @property
     def note(self) -> str:  # type: ignore[override]  # a plain attribute of tuners
@@ -82,6 +84,9 @@ class ConstrainedTuner(Tuner):
     def receive_trial_result(self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any) -> None:
         """Pass a result on."""
         self.tuner.receive_trial_result(self._inner.get(parameter_id, parameter_id), parameters, value, **kwargs)
+
+    def _pass_curve_on(self, parameter_id: int, values: Sequence[Any]) -> None:
+        self.tuner.receive_intermediate_results(self._inner.get(parameter_id, parameter_id), values)  # type: ignore[attr-defined]
 
     def trial_end(self, parameter_id: int, success: bool, **kwargs: Any) -> None:
         """Pass the end of a trial on."""

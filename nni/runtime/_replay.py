@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nni.runtime._curves import STOPPED, Curves
+
 
 def algorithm_events(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the events without those of customised trials, which no algorithm made (HPO-113)."""
@@ -35,6 +37,8 @@ class History:
         For :meth:`nni.tuner.Tuner.replay`: what the tuner would have heard of; customised trials and intermediate
         results left out (HPO-113), the last intermediate result of an early-stopped trial added as its final one
         if wanted (HPO-121).
+        With `curves`, each of those that the tuner would have heard of at its trial's end, as an event of its own:
+        ``{"kind": "intermediates", "trial_job_id", "parameter_id", "values"}``.
     running
         Parameters by id of the trials that did not end.
     with_result
@@ -43,14 +47,25 @@ class History:
         JSON text by trial id, for the trials that did not end.
     """
 
-    def __init__(self, events: list[dict[str, Any]], *, include_intermediate_results: bool = False) -> None:
+    def __init__(
+        self,
+        events: list[dict[str, Any]],
+        *,
+        include_intermediate_results: bool = False,
+        curves: Curves | None = None,
+    ) -> None:
         self.events: list[dict[str, Any]] = []
         self.running: dict[int, Any] = {}
         self.with_result: set[int] = set()
         self._last: dict[str, Any] = {}
         self._include = include_intermediate_results
+        self._reported: dict[str, dict[int, Any]] | None = None if curves is None else {}
         for event in algorithm_events(events):
             getattr(self, f"_{event['kind']}")(event)
+        if curves is not None:
+            for trial, reported in (self._reported or {}).items():
+                for sequence, value in reported.items():
+                    curves.restore(trial, sequence, value)
 
     @property
     def last_intermediate(self) -> dict[str, str]:
@@ -63,9 +78,12 @@ class History:
 
     def _intermediate(self, event: dict[str, Any]) -> None:
         self._last[event["trial_job_id"]] = event["value"]
+        if self._reported is not None:
+            self._reported.setdefault(event["trial_job_id"], {})[event["sequence"]] = event["value"]
 
     def _result(self, event: dict[str, Any]) -> None:
         self.with_result.add(event["parameter_id"])
+        self._tell_curve(event)
         self.events.append(event)
 
     def _end(self, event: dict[str, Any]) -> None:
@@ -74,9 +92,20 @@ class History:
         early = event["event"] == "EARLY_STOPPED" and parameter_id not in self.with_result
         if self._include and early and last is not self:
             self.events.append({**event, "kind": "result", "value": last})
+        elif event["event"] in STOPPED:
+            self._tell_curve(event)
+        if self._reported is not None:
+            self._reported.pop(event["trial_job_id"], None)
         self.events.append(event)
         self.running.pop(parameter_id, None)
         self.with_result.discard(parameter_id)
+
+    def _tell_curve(self, event: dict[str, Any]) -> None:
+        reported = (self._reported or {}).pop(event["trial_job_id"], None)
+        if reported:
+            about = {"trial_job_id": event["trial_job_id"], "parameter_id": event["parameter_id"]}
+            values = [value for _, value in sorted(reported.items())]
+            self.events.append({"kind": "intermediates", **about, "values": values})
 
     def _import(self, event: dict[str, Any]) -> None:
         self.events.append(event)

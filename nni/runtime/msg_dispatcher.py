@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nni.common.errors import NoMoreTrialError
 from nni.runtime._assessor_dispatcher import AssessorDispatcher
 from nni.runtime._channel import Channel
+from nni.runtime._curves import STOPPED, Curves
 from nni.runtime._failure import AlgorithmError, call
 from nni.runtime._parameter_sets import ParameterIds, find_renamed_key, send_new_trial
 from nni.runtime._replay import History
@@ -56,6 +57,7 @@ class MsgDispatcher(MsgDispatcherBase):
         self._assessing = None if assessor is None else AssessorDispatcher(assessor)
         self._include_intermediate = include_intermediate_results
         self._last_intermediate: dict[str, str] = {}
+        self._curves = Curves(tuner)
         self._ids = ParameterIds()
         self._parameters: dict[int, Any] = {}
         self._with_result: set[int] = set()
@@ -79,9 +81,12 @@ class MsgDispatcher(MsgDispatcherBase):
 
     def enqueue_command(self, command: CommandType, data: Any) -> None:
         """Queue a command for the tuner, the assessor, or both."""
+        is_intermediate = command is CommandType.ReportMetricData and data["type"] == MetricType.PERIODICAL
+        if is_intermediate and data["parameter_id"] is not None:
+            self._curves.add(data["trial_job_id"], data["sequence"], data["value"])
         if self._assessing is None:
             super().enqueue_command(command, data)
-        elif command is CommandType.ReportMetricData and data["type"] == MetricType.PERIODICAL:
+        elif is_intermediate:
             if self._include_intermediate:
                 self._last_intermediate[data["trial_job_id"]] = data["value"]
             self._assessing.enqueue_command(command, data)
@@ -110,6 +115,8 @@ class MsgDispatcher(MsgDispatcherBase):
     def handle_report_metric_data(self, data: dict[str, Any]) -> None:
         """Give a final result to the tuner and an intermediate one to the assessor."""
         if data["type"] == MetricType.FINAL:
+            if data["parameter_id"] in self._parameters:
+                self._curves.tell(data["trial_job_id"], data["parameter_id"])
             self._receive(data["parameter_id"], data["trial_job_id"], data["value"])
         elif data["type"] == MetricType.PERIODICAL:
             if self._assessing is not None:
@@ -128,7 +135,10 @@ class MsgDispatcher(MsgDispatcherBase):
         try:
             if stopped_early and last is not None:
                 self._receive(parameter_id, data["trial_job_id"], last)
+            elif data["event"] in STOPPED and parameter_id in self._parameters:
+                self._curves.tell(data["trial_job_id"], parameter_id)
         finally:
+            self._curves.forget(data["trial_job_id"])
             self._end(parameter_id, success=data["event"] == "SUCCEEDED")
 
     def handle_add_customized_trial(self, data: dict[str, Any]) -> None:
@@ -144,7 +154,11 @@ class MsgDispatcher(MsgDispatcherBase):
     def handle_replay_history(self, data: dict[str, Any]) -> None:
         """Bring the tuner to where it was before a restart; ids go on where they ended."""
         self._ids.start_at(data["next_parameter_id"])
-        history = History(data["events"], include_intermediate_results=self._include_intermediate)
+        history = History(
+            data["events"],
+            include_intermediate_results=self._include_intermediate,
+            curves=self._curves if self._curves.are_wanted else None,
+        )
         self._parameters.update(history.running)
         self._with_result.update(history.with_result)
         if self._include_intermediate:

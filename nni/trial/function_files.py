@@ -1,8 +1,9 @@
 """Where a Python function and its workers keep their files: the one place that both sides of the channel know.
 
-``function/`` in the experiment's directory holds the function. ``workers/<life>/`` belongs to one life of a manager;
-in it, ``<worker>.spool`` is what the trials of a worker reported, ``<worker>.control`` says who the worker is and
-whether its trial shall end, and ``claims`` stops every worker of that life from beginning another trial.
+``function/`` in the experiment's directory holds the function, ``constraints/`` those that are constraints.
+``workers/<life>/`` belongs to one life of a manager; in it, ``<worker>.spool`` is what the trials of a worker
+reported, ``<worker>.control`` says who the worker is and whether its trial shall end, and ``claims`` stops every
+worker of that life from beginning another trial.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import fcntl
 import json
 import mmap
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 FUNCTION = "function.pkl"
@@ -69,6 +72,33 @@ def read_about(directory: str | os.PathLike[str]) -> dict[str, Any]:
     with open(os.path.join(directory, ABOUT), encoding="utf-8") as file:
         about: dict[str, Any] = json.load(file)
     return about
+
+
+def constraint_file(which: int | str) -> str:
+    """Return where in the experiment's directory the function of a constraint is, or another file beside it."""
+    return f"constraints/{which if isinstance(which, str) else f'{which}.pkl'}"
+
+
+class UnsafeFunctionError(Exception):
+    """The file of the function could have been written by somebody else."""
+
+
+def read_function(path: str | os.PathLike[str]) -> Callable[[Any], Any]:
+    """Return the function that the user's own process stored.
+
+    Raises
+    ------
+    UnsafeFunctionError
+        Somebody else could have written the file.
+    """
+    import pickle  # noqa: PLC0415  (the manager reads no function)
+
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UnsafeFunctionError(f"{path} is not this user's alone, so nothing is loaded from it")
+        function: Callable[[Any], Any] = pickle.load(file)  # noqa: S301  (only what this user's process wrote)
+    return function
 
 
 class Claims:

@@ -14,10 +14,8 @@ import faulthandler
 import json
 import linecache
 import os
-import pickle
 import signal
 import socket
-import stat
 import sys
 import threading
 import time
@@ -27,7 +25,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from nni import trial as api
 from nni.trial.fork_server import fresh_randomness
-from nni.trial.function_files import FUNCTION, LOADING, Claims, WorkerControl, end_record, read_about, start_record
+from nni.trial.function_files import (
+    FUNCTION,
+    LOADING,
+    Claims,
+    WorkerControl,
+    end_record,
+    read_about,
+    read_function,
+    start_record,
+)
 from nni.trial.function_output import Output
 from nni.trial.function_session import FunctionSession, TrialStopped, WorkerSpool
 
@@ -44,10 +51,6 @@ class Outcome(NamedTuple):
     code: int
     message: str = ""
     value: Any = None
-
-
-class UnsafeFunctionError(Exception):
-    """The file of the function could have been written by somebody else."""
 
 
 def main() -> None:
@@ -244,22 +247,6 @@ def _show_source(about: dict[str, Any]) -> None:
     if about.get("source") and "file" in about and not os.path.exists(about["file"]):
         lines = ["\n"] * (about["line"] - 1) + about["source"].splitlines(keepends=True)
         linecache.cache[about["file"]] = (sum(map(len, lines)), None, lines, about["file"])
-
-
-def read_function(path: str) -> Callable[[Any], Any]:
-    """Return the function that the user's own process stored.
-
-    Raises
-    ------
-    UnsafeFunctionError
-        Somebody else could have written the file.
-    """
-    with open(path, "rb") as file:
-        found = os.fstat(file.fileno())
-        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise UnsafeFunctionError(f"{path} is not this user's alone, so nothing is loaded from it")
-        function: Callable[[Any], Any] = pickle.load(file)  # noqa: S301  (only what this user's process wrote)
-    return function
 
 
 def _result(value: Any, *, has_result: bool) -> Outcome:

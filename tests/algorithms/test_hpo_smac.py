@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nni.algorithms.hpo._gp._arms import may_catch_up
 from nni.algorithms.hpo._history import History
 from nni.algorithms.hpo._smac import _sampler
 from nni.algorithms.hpo._smac._forest import MISSING, grow
@@ -199,7 +200,7 @@ def test_constant_targets_make_trees_of_one_leaf():
     assert len(forest.column) == 3
     mean, variance = forest.predict(rows)
     assert (mean == 1).all()
-    assert (variance == 0).all()
+    assert variance == pytest.approx(0)
 
 
 def test_the_scale_of_losses_does_not_matter_and_order_is_kept():
@@ -319,6 +320,52 @@ def smac_after(tuner, number):
     configuration = tuner.generate_parameters(number)
     tuner.trial_end(number, success=True)
     return configuration
+
+
+DECEPTIVE = {
+    "model": {
+        "_type": "choice",
+        "_value": [{"_name": "plain", "x": X}, {"_name": "deep", "a": X, "b": X, "c": X}, {"_name": "poor", "x": X}],
+    }
+}
+
+
+def deceptive(c):
+    """A branch that is good at once, one that is the best after some tuning, and one that never is."""
+    model = c["model"]
+    if model["_name"] == "deep":
+        return 8 * ((model["a"] - 0.2) ** 2 + (model["b"] - 0.7) ** 2 + (model["c"] - 0.4) ** 2)
+    return 0.2 + 0.05 * model["x"] + (model["_name"] == "poor")
+
+
+def test_a_branch_that_takes_tuning_is_not_given_up_for_one_that_is_good_at_once():
+    assert np.median([min(run(smac(DECEPTIVE, seed), deceptive, 60)) for seed in range(5)]) < 0.15
+
+
+def test_a_branch_that_cannot_catch_up_gets_few_trials():
+    tuner = smac(DECEPTIVE, 1)
+    tried = []
+    for number in range(80):
+        configuration = tuner.generate_parameters(number)
+        tried.append(configuration["model"]["_name"])
+        tuner.receive_trial_result(number, configuration, deceptive(configuration))
+    assert tried[40:].count("poor") < 5
+
+
+@pytest.mark.parametrize(
+    ("own", "best", "may"),
+    [
+        ([5.0] * 20, 0.0, False),  # nothing gained any more
+        ([5.0] * 10 + [4.9] * 10, 0.0, False),  # too little
+        ([5.0] * 10 + [3.0] * 10, 0.0, True),  # 0.13 a trial
+        ([5.0] * 7, 0.0, True),  # too few to tell
+        ([5.0] * 7 + [math.inf] * 13, 0.0, True),  # those that run tell nothing
+        ([1.0] * 20, 1.0, True),  # as good as the best
+    ],
+)
+def test_an_arm_may_catch_up_if_it_would_at_its_own_pace(own, best, may):
+    losses = np.array([*own, best, *own])
+    assert may_catch_up(np.array(own), losses) is may
 
 
 def test_a_place_where_trials_fail_is_avoided():

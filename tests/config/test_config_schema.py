@@ -55,6 +55,7 @@ def is_loaded(data) -> bool:
         {"trialLogLimit": "100mb"},
         {"trialLogLimit": "unlimited"},
         {"optimizeMode": "maximize"},
+        {"constraints": ["x < 1", {"function": "rules.fits", "codeDirectory": "."}]},
         {"searchSpace": None, "searchSpaceFile": "a.json"},
         {"trainingService": REMOTE, "sharedStorage": STORAGE},
         {"trainingService": [REMOTE, {"platform": "local", "gpuIndices": 0}]},

@@ -8,6 +8,7 @@ import pytest
 
 from nni.config import (
     ConfigError,
+    ExperimentConfig,
     load_search_space,
     validate,
 )
@@ -192,6 +193,60 @@ def test_a_class_that_only_appears_when_the_module_runs_is_not_refused(loaded, d
 def test_the_search_space_of_a_custom_tuner_is_its_own_affair(loaded, directory):
     (directory / "my_tuner.py").write_text(TUNER)
     validate(loaded("searchSpace: {x: [1, 2, {y: special}]}\ntuner: {className: my_tuner.MyTuner, codeDirectory: .}"))
+
+
+RULES = "raise RuntimeError('the launcher must not run this')\ndef fits(config):\n    return True\n"
+
+
+def test_a_constraint_may_be_a_function_which_is_found_without_running_it(loaded, directory):
+    (directory / "rules.py").write_text(RULES)
+    config = loaded("constraints: [x < 0.5, {function: rules.fits, codeDirectory: .}, {function: rules.fits}]")
+    validate(config)
+    named = {"function": "rules.fits", "codeDirectory": str(directory)}
+    assert config.canonical()["constraints"] == ["x < 0.5", named, named]
+    assert ExperimentConfig.from_dict(config.canonical()) == config
+    assert "rules" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ("{function: rules.fits, codeDirectory: no}", "constraints[0].codeDirectory: no such directory: "),
+        ("{function: rules.fts}", "rules.py has no function 'fts', did you mean 'fits'?"),
+        ("{function: rulse.fits}", "constraints[0].function: no rulse.py in "),
+        ("<function fits>", "constraints[0]: '<function fits>' stands for a Python function"),
+        ("y < 1", "constraints[0]: the search space has no variable 'y'; there are x"),
+    ],
+)
+def test_a_constraint_that_cannot_be_used_is_named(refused, directory, constraint, message):
+    (directory / "rules.py").write_text(RULES)
+    (fault,) = refused(f"constraints: [{constraint}]")
+    assert message in fault
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ("{function: fits}", "constraints[0].function: expected module.function, such as"),
+        ("{funktion: rules.fits}", "constraints[0].funktion: unknown key, did you mean 'function'?"),
+        ("{codeDirectory: .}", "constraints[0].function: required, such as 'rules.fits_in_memory'"),
+        ("7", "constraints[0]: expected an expression, or a mapping with the key function, got 7"),
+    ],
+)
+def test_a_constraint_of_no_known_form_is_refused(loaded, constraint, message):
+    with pytest.raises(ConfigError) as caught:
+        loaded(f"constraints: [{constraint}]")
+    assert message in str(caught.value)
+
+
+def test_a_function_as_constraint_takes_the_configuration_alone(loaded):
+    config = loaded("")
+    config.constraints = [lambda c: c["x"] < 1, lambda a, b: a]
+    assert config.canonical()["constraints"][0].startswith("<function lambda (")
+    with pytest.raises(
+        ConfigError, match=r"constraints\[1\]: <function lambda .*>: it is called with the configuration"
+    ):
+        validate(config)
 
 
 def test_files_that_a_service_names_are_looked_at(refused, loaded, directory):

@@ -154,8 +154,8 @@ def test_the_final_result_goes_to_the_tuner_once_at_the_end_of_the_trial_and_the
 
 
 def test_intermediate_results_are_sent_only_where_somebody_looks_at_them():
-    for assessor, expected in ((None, 0), ({"name": "Medianstop"}, 1)):
-        play = Play(assessor=assessor)
+    for config, expected in (({}, 0), ({"assessor": {"name": "Medianstop"}}, 1), ({"maxTrialDuration": "1h"}, 1)):
+        play = Play(**config)
         play.begin()
         (trial,) = submitted(play.suggest())
         read = play(ev.MetricsRead(trial.id, [line("PERIODICAL", 0.1)], 80))

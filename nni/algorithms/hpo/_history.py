@@ -9,21 +9,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nni.search_space import (
-    Encoder,
-    Kind,
-    SearchSpace,
-    configuration_index,
-    from_unit,
-    nth_configuration,
-    sample,
-    space_size,
-    to_unit,
-)
+from nni.algorithms.hpo._untried import Untried
+from nni.search_space import Encoder, Kind, SearchSpace, from_unit, nth_configuration, space_size, to_unit
 
 Floats = NDArray[np.float64]
-_REDRAWS = 100  # prior draws to look for an untried configuration
-_LARGEST_LISTED = 100_000  # spaces up to this size are listed to find one
 
 
 class History:
@@ -55,8 +44,7 @@ class History:
         self._rows: list[Floats] = []
         self._losses: list[float] = []
         self._running: dict[Hashable, Floats] = {}
-        self._tried: set[Hashable] = set()
-        self._satisfies: Callable[[Any], bool] | None = None
+        self._untried = Untried(space, key=self._bins)
 
     def __len__(self) -> int:
         return len(self._losses)
@@ -66,7 +54,7 @@ class History:
     def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
         """Note that a trial is running."""
         self._running[key] = self._row(configuration)
-        self._tried.add(self._identity(configuration))
+        self._untried.mark(configuration)
 
     def stop(self, key: Hashable) -> None:
         """Note that a trial is no longer running."""
@@ -76,11 +64,11 @@ class History:
         """Note a loss; one that is not finite is a failure's."""
         self._rows.append(self._row(configuration))
         self._losses.append(loss)
-        self._tried.add(self._identity(configuration))
+        self._untried.mark(configuration)
 
     def constrain(self, satisfies: Callable[[Any], bool]) -> None:
         """Take for fresh only what satisfies a condition."""
-        self._satisfies = satisfies
+        self._untried.constrain(satisfies)
 
     # -------------------------------------------------------------------------------------------- as arrays
 
@@ -133,46 +121,26 @@ class History:
     @property
     def is_exhausted(self) -> bool:
         """Whether every configuration of a finite space was tried."""
-        return self.size is not None and len(self._tried) >= self.size
+        return not self._untried.any_left
 
     def is_fresh(self, configuration: Mapping[str, Any]) -> bool:
-        """Tell whether a configuration was not tried, imported or started yet, and is allowed."""
-        allowed = self._satisfies is None or self._satisfies(configuration)
-        return allowed and self._identity(configuration) not in self._tried
+        """Tell whether a configuration is allowed, and was not tried, imported or started yet, or all were."""
+        return self._untried.is_new(configuration)
 
     def fresh_draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Draw a configuration from the prior, something new if there is anything new to be had."""
-        configuration = sample(self.space, rng)
-        for _ in range(_REDRAWS):
-            if self.is_exhausted or self.is_fresh(configuration):
-                return configuration
-            configuration = sample(self.space, rng)
-        if self.size is not None and self.size <= _LARGEST_LISTED:
-            left = [number for number in range(self.size) if number not in self._tried]
-            for number in rng.permutation(left).tolist():
-                if self._satisfies is None or self._satisfies(nth_configuration(self.space, number)):
-                    return nth_configuration(self.space, number)
-        return configuration
+        return self._untried.draw(rng)
 
     def first_fresh(self, rows: Floats, rng: np.random.Generator) -> dict[str, Any]:
-        """Return the first row's configuration that was not tried yet.
+        """Return the first row's configuration that is fresh; without one, a fresh draw."""
+        return self.first_fresh_of(rows) or self.fresh_draw(rng)
 
-        Without one, a fresh draw; of an exhausted space, the first row's.
-        """
-        if self.is_exhausted:
-            return self.configuration(rows[0])
-        for row in rows:
-            configuration = self.configuration(row)
-            if self.is_fresh(configuration):
-                return configuration
-        return self.fresh_draw(rng)
+    def first_fresh_of(self, rows: Floats) -> dict[str, Any] | None:
+        """Return the first row's configuration that is fresh, if there is one."""
+        return next(filter(self.is_fresh, map(self.configuration, rows)), None)
 
-    def _identity(self, configuration: Mapping[str, Any]) -> Hashable:
-        """Return the number of a configuration of a finite space, else its snapped row; bins, not floats (X-57)."""
-        if self.size is not None:
-            number = configuration_index(self.space, configuration)
-            assert number is not None, "only configurations of the space come here"
-            return number
+    def _bins(self, configuration: Mapping[str, Any]) -> bytes:
+        """Return what tells configurations of an endless space apart: bins, not floats (X-57)."""
         return self.encoder.snap(self.encoder.encode([configuration])).tobytes()
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from nni.algorithms.hpo._metric import MetricError, scalar, sign
 from nni.algorithms.hpo._replay import ReplayingTuner
 from nni.algorithms.hpo._samples import samples
+from nni.algorithms.hpo._stopped import StoppedTrials
 from nni.search_space import SearchSpace, SearchSpaceError, check_configuration, contains, parse
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +39,8 @@ class SamplerTuner(ReplayingTuner):
 
     What is suggested depends on nothing but the seed, the parameter id, the results so far and the trials that are
     running, so that a run that was interrupted goes on as if it had not been. A trial that fails, or whose result is
-    NaN, counts as worse than any other.
+    NaN, counts as worse than any other. One that was stopped counts with what is expected of where it stood
+    (:class:`~nni.algorithms.hpo._stopped.StoppedTrials`), as far as its intermediate results are known.
 
     Subclasses say with :meth:`new_sampler` which sampler, and with :meth:`check_space` which spaces they take.
 
@@ -60,6 +61,7 @@ class SamplerTuner(ReplayingTuner):
         self._sampler: Sampler | None = None
         self._satisfies: Callable[[Any], bool] | None = None
         self._running: dict[Hashable, Any] = {}
+        self._stopped = StoppedTrials(self._sign)
         self._results: list[tuple[Any, float]] = []  # kept as they came, for the day the space changes
 
     def new_sampler(self, space: SearchSpace) -> Sampler:
@@ -111,6 +113,10 @@ class SamplerTuner(ReplayingTuner):
         self.remember(parameter_id, configuration)
         return configuration
 
+    def receive_intermediate_results(self, parameter_id: int, values: Sequence[Any]) -> None:
+        """Take what a trial reported before it ended or was stopped; its result or its end is heard next."""
+        self._stopped.reported(parameter_id, values)
+
     def receive_trial_result(self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Learn from a result: a number, or a dict with a number under ``default``.
 
@@ -121,13 +127,15 @@ class SamplerTuner(ReplayingTuner):
         """
         loss = self._sign * scalar(value, f"parameter {parameter_id}")
         self._forget(parameter_id)
+        self._stopped.completed(parameter_id, loss)
         self._learn(parameters, loss)
 
     def trial_end(self, parameter_id: int, success: bool, **kwargs: Any) -> None:  # noqa: ARG002  (HPO-114)
         """Learn that a trial ended without a result; if it failed or was stopped, that says it was a bad one."""
         parameters = self._forget(parameter_id)
+        loss = self._stopped.stopped(parameter_id)
         if parameters is not None and not success:
-            self._learn(parameters, math.inf)
+            self._learn(parameters, loss)
 
     def canceled(self, parameter_id: int) -> None:
         """Forget a trial that the system took away: it says nothing about its configuration."""
@@ -149,6 +157,12 @@ class SamplerTuner(ReplayingTuner):
         self._running[parameter_id] = parameters
         if contains(self._space, parameters):
             self.sampler.start(parameter_id, parameters)
+
+    def _live_through(self, event: dict[str, Any], suggested: dict[int, Any]) -> None:
+        if event["kind"] != "intermediates":
+            super()._live_through(event, suggested)
+        elif event["parameter_id"] in suggested:
+            self.receive_intermediate_results(event["parameter_id"], event["values"])
 
     def _forget(self, parameter_id: int) -> Any:
         self.sampler.stop(parameter_id)

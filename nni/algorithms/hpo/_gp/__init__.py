@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nni.algorithms.hpo._gp._acquisition import Acquisition, Utility
+from nni.algorithms.hpo._gp._arms import Arm, Arms, in_arm
 from nni.algorithms.hpo._gp._kernel import Feature, Kernel
 from nni.algorithms.hpo._gp._optimise import Effort, Search
 from nni.algorithms.hpo._gp._process import GaussianProcess, Hyperparameters
@@ -12,6 +13,8 @@ from nni.algorithms.hpo._gp._warp import warp
 
 __all__ = [
     "Acquisition",
+    "Arm",
+    "Arms",
     "Effort",
     "Feature",
     "GaussianProcess",
@@ -22,5 +25,6 @@ __all__ = [
     "Search",
     "UnitSpace",
     "Utility",
+    "in_arm",
     "warp",
 ]

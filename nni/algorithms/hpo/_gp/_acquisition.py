@@ -60,7 +60,8 @@ class Acquisition:
         log_h = log_improvement(z)
         by_z = np.exp(np.minimum(log_share - log_h, 700))  # the derivative of z Phi(z) + phi(z) is Phi(z)
         value = log_h + 0.5 * np.log(variance)
-        return value, -by_z / deviation, (1 - by_z * z) * 0.5 / variance
+        with np.errstate(over="ignore"):  # a forest whose trees agree has next to no variance, and no use for slopes
+            return value, -by_z / deviation, (1 - by_z * z) * 0.5 / variance
 
 
 def log_improvement(z: Floats) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nni.algorithms.hpo._smac._splits import Floats, Integers, Level, Splits, best_splits
 
 MISSING = -1.0  # where a numeric column is NaN: below [0, 1], so that a split can tell
+LEAST_VARIANCE = 1e-20  # where all trees agree, nothing is to be gained, and next to nothing is said
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,12 @@ class Forest:
         """
         leaves = self.leaves(rows)
         means = self.mean[leaves]
-        return means.mean(axis=1), self.variance[leaves].mean(axis=1) + means.var(axis=1)
+        variance = self.variance[leaves].mean(axis=1) + means.var(axis=1)
+        return means.mean(axis=1), np.maximum(variance, LEAST_VARIANCE)
+
+    def predict_mean(self, rows: Floats) -> Floats:
+        """Return the mean at rows, shape (n,)."""
+        return np.asarray(self.mean[self.leaves(rows)].mean(axis=1))
 
 
 def prepare(rows: Floats, categories: Integers) -> Floats:

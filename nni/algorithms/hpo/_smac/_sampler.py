@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 
-from nni.algorithms.hpo._gp import Acquisition
+from nni.algorithms.hpo._gp import Acquisition, Arm, Arms, UnitSpace, in_arm
 from nni.algorithms.hpo._history import Floats, History, HistorySampler
 from nni.algorithms.hpo._smac._forest import Forest, grow
 from nni.algorithms.hpo._smac._neighbours import Neighbourhood
@@ -20,9 +20,6 @@ RANDOM_SHARE = 0.1  # of suggestions drawn from the prior whatever the model say
 RANDOM_CANDIDATES = 1000
 SEARCHES = 10  # local searches, from the best observations
 STEPS = 20  # the most a local search may go
-LEAST_VARIANCE = (
-    1e-20  # of a logarithmic loss: where all trees agree, nothing is to be gained, and next to nothing is said
-)
 LARGEST_LISTED = 2000  # of a finite space up to this size, every configuration is a candidate
 
 
@@ -33,6 +30,10 @@ class SmacSampler(HistorySampler[History]):
     suggestions is drawn from the prior. A running trial is an observation of the mean loss so far (constant liar): the
     forest loses interest in its place. To believe what the forest predicts there would not do, as that is constant
     between observations, and a promising place would stay as promising.
+
+    Of a space with branches, every other suggestion goes to a branch that is not the best one, and improves on what
+    that branch itself has shown, as long as it could still become the best (:class:`~nni.algorithms.hpo._gp.Arms`):
+    the forest knows little of a branch that was seldom tried, and would give it up for one that is good untuned.
 
     Parameters
     ----------
@@ -50,7 +51,15 @@ class SmacSampler(HistorySampler[History]):
     def __init__(self, space: SearchSpace, *, never_twice: bool = False) -> None:
         super().__init__(History(space))
         self._neighbourhood = Neighbourhood(self._history)
+        self._units = UnitSpace(space)
+        self._arms = Arms(self._units)
+        self._begun = 0
         self._never_twice = never_twice
+
+    def start(self, key: Hashable, configuration: Mapping[str, Any]) -> None:
+        """Note that a trial is running."""
+        super().start(key, configuration)
+        self._begun += 1
 
     def suggest(self, rng: np.random.Generator) -> dict[str, Any]:
         """Return a configuration, one not tried before as long as a finite space has any.
@@ -67,9 +76,22 @@ class SmacSampler(HistorySampler[History]):
         if is_blind or rng.random() < RANDOM_SHARE:
             return history.fresh_draw(rng)
         targets = log_scaled(history.losses)
-        acquisition = self._acquisition(self._forest(targets, rng), float(targets.min()))
-        candidates = self._candidates(acquisition, targets, rng)
-        return history.first_fresh(candidates, rng)
+        forest = self._forest(targets, rng)
+        of_arm = self._from_arm(forest, targets, rng) if self._arms.exist and self._begun % 2 else None
+        if of_arm is not None:
+            return of_arm
+        return history.first_fresh(self._candidates(forest, history.rows, targets, rng), rng)
+
+    def _from_arm(self, forest: Forest, targets: Floats, rng: np.random.Generator) -> dict[str, Any] | None:
+        """Return what may improve a branch that is not the best one; None if that has nothing new."""
+        history, turn = self._history, self._begun // 2
+        rows, running = history.rows, history.running
+        losses = np.append(history.losses, np.full(len(running), np.inf))
+        arm = self._arms.choose(forest, np.concatenate([rows, running]), losses, turn, rng, only_rising=True)
+        if arm is None:
+            return None
+        inside = in_arm(rows, arm)
+        return history.first_fresh_of(self._candidates(forest, rows[inside], targets[inside], rng, arm))
 
     def _forest(self, targets: Floats, rng: np.random.Generator) -> Forest:
         rows, running = self._history.rows, self._history.running
@@ -77,28 +99,40 @@ class SmacSampler(HistorySampler[History]):
         rows, targets = np.concatenate([rows, running]), np.concatenate([targets, lies])
         return grow(rows, targets, self._history.options, rng, trees=TREES)
 
-    def _acquisition(self, forest: Forest, best: float) -> Callable[[Floats], Floats]:
-        improvement = Acquisition("ei", best)
+    def _candidates(
+        self, forest: Forest, rows: Floats, targets: Floats, rng: np.random.Generator, arm: Arm | None = None
+    ) -> Floats:
+        """Return candidates, the best first: what promises most to improve on the given observations.
+
+        Parameters
+        ----------
+        forest
+            The model.
+        rows, targets
+            The observations, those of the arm if there is one.
+        rng
+            For draws and ties.
+        arm
+            The branch to stay in.
+        """
+        history = self._history
+        improvement = Acquisition("ei", float(targets.min()) if len(targets) else 0.0)  # 0 is about the worst of all
 
         def acquisition(rows: Floats) -> Floats:
-            mean, variance = forest.predict(rows)
-            return improvement(mean, np.maximum(variance, LEAST_VARIANCE))
+            scores = improvement(*forest.predict(rows))
+            return scores if arm is None else np.where(in_arm(rows, arm), scores, -np.inf)
 
-        return acquisition
-
-    def _candidates(self, acquisition: Callable[[Floats], Floats], targets: Floats, rng: np.random.Generator) -> Floats:
-        """Return candidates, the best first."""
-        history = self._history
         if history.size is not None and history.size <= LARGEST_LISTED:
-            rows = history.all_rows()
-            return np.asarray(rows[_descending(acquisition(rows), rng)])
-        draws = history.draw(RANDOM_CANDIDATES, rng)
+            listed = history.all_rows()
+            listed = listed if arm is None else listed[in_arm(listed, arm)]
+            return np.asarray(listed[_descending(acquisition(listed), rng)])
+        draws = history.draw(RANDOM_CANDIDATES, rng) if arm is None else self._units.sample(RANDOM_CANDIDATES, rng, arm)
         scores = acquisition(draws)
-        best = history.rows[np.argsort(targets, kind="stable")[:SEARCHES]]
+        best = rows[np.argsort(targets, kind="stable")[:SEARCHES]]
         starts = np.concatenate([best, draws[_descending(scores, rng)[:SEARCHES]]])
         found, found_scores = self._neighbourhood.climb(starts, acquisition, STEPS, rng)
-        rows = np.concatenate([found, draws])
-        return np.asarray(rows[_descending(np.concatenate([found_scores, scores]), rng)])
+        candidates = np.concatenate([found, draws])
+        return np.asarray(candidates[_descending(np.concatenate([found_scores, scores]), rng)])
 
 
 def log_scaled(losses: Floats) -> Floats:

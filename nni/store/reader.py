@@ -57,7 +57,9 @@ class Reader:
     ) -> list[Trial]:
         """Return trials, all of them by default, in one of `ORDERS`."""
         where, arguments = _conditions(statuses, changed_after)
-        query = f"SELECT {TRIAL_COLUMNS} FROM trial {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"  # noqa: S608
+        # Left alone, SQLite reads the whole table rather than sort the few rows that changed.
+        index = "INDEXED BY trial_by_change" if changed_after else ""
+        query = f"SELECT {TRIAL_COLUMNS} FROM trial {index} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"  # noqa: S608
         return [to_trial(row) for row in self._query(query, [*arguments, limit, offset])]
 
     def number(self, statuses: list[TrialStatus] | None = None) -> int:

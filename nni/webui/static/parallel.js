@@ -1,6 +1,7 @@
 // Hyper-parameters of the best trials as parallel coordinates; axes are added, removed and put into another order.
 import { board } from "./board.js";
 import * as address from "./address.js";
+import { Ranking } from "./budget.js";
 import { base, Chart, colors, fill, select } from "./chart.js";
 import { el, number } from "./format.js";
 
@@ -50,11 +51,11 @@ export class Parallel extends Chart {
   }
 
   ranked() {
-    const sign = this.props.maximize ? -1 : 1;
+    const ranking = new Ranking(this.props);
     return [...board.trials.values()]
       .map((trial) => ({ trial, value: board.value(trial, this.key) }))
       .filter((item) => item.value !== null)
-      .sort((a, b) => sign * (a.value - b.value));
+      .sort((a, b) => ranking.compare(a, b));
   }
 
   lines() {

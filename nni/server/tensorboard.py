@@ -65,7 +65,7 @@ class TensorboardTasks:
         """Return one task; raises ``KeyError``."""
         return self._tasks[identifier]
 
-    async def start(self, trials: list[tuple[int, str, Path]], host: str) -> Task:
+    async def start(self, trials: list[tuple[int, str, Path]], host: str, port: int | None = None) -> Task:
         """Start a TensorBoard over the directories of some trials, and return when it answers.
 
         Parameters
@@ -74,6 +74,8 @@ class TensorboardTasks:
             Number, id and log directory (``$NNI_OUTPUT_DIR/tensorboard``) of each.
         host
             Where it listens.
+        port
+            On which; default the first free one from `FIRST_PORT` on.
 
         Raises
         ------
@@ -88,7 +90,7 @@ class TensorboardTasks:
                 f"trial {', '.join(without)} has written nothing for TensorBoard; it would have to write to "
                 "$NNI_OUTPUT_DIR/tensorboard"
             )
-        task = await asyncio.to_thread(self._launch, trials, host)
+        task = await asyncio.to_thread(self._launch, trials, host, port)
         self._tasks[task.id] = task
         await self._until_it_answers(task, host)
         return task
@@ -104,15 +106,15 @@ class TensorboardTasks:
             await self.stop(task)
         self._tasks.clear()
 
-    def _launch(self, trials: list[tuple[int, str, Path]], host: str) -> Task:
-        port = _free_port(host)
+    def _launch(self, trials: list[tuple[int, str, Path]], host: str, wanted: int | None) -> Task:
+        port = _free_port(host, wanted)
         links = Path(tempfile.mkdtemp(prefix="nni-tensorboard-"))
         for sequence, identifier, directory in trials:
             (links / f"{sequence}-{identifier}").symlink_to(directory, target_is_directory=True)  # the names of runs
         command = [
             sys.executable,
             "-m",
-            "tensorboard.main",
+            "nni.server.tensorboard_process",
             "--logdir",
             str(links),
             "--host",
@@ -122,9 +124,7 @@ class TensorboardTasks:
         ]
         log = (links / ".log").open("wb")
         with log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
         identifiers, directories = [trial[1] for trial in trials], [trial[2] for trial in trials]
         return Task(f"tb{next(self._numbers)}", identifiers, directories, port, links, process)
 
@@ -143,11 +143,13 @@ class TensorboardTasks:
         raise RefusedError(f"TensorBoard did not answer within {_START:.0f} s")
 
 
-def _free_port(host: str) -> int:
-    for port in range(FIRST_PORT, FIRST_PORT + _PORTS):
+def _free_port(host: str, wanted: int | None) -> int:
+    for port in range(FIRST_PORT, FIRST_PORT + _PORTS) if wanted is None else [wanted]:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((host, port))
             return port
+    if wanted is not None:
+        raise RefusedError(f"port {wanted} of {host} cannot be had for TensorBoard; choose another one, or none")
     raise RefusedError(f"no free port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} for TensorBoard")
 
 
@@ -161,5 +163,7 @@ def _end(task: Task) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(task.process.pid, 9)
         task.process.wait()
+    if task.process.stdin is not None:
+        task.process.stdin.close()
     shutil.rmtree(task.links, ignore_errors=True)
     task.status = "STOPPED"

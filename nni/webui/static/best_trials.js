@@ -69,7 +69,7 @@ export default {
             el("td", {}, el("a", { href: `${root}/detail?trial=${encodeURIComponent(trial.id)}` }, trial.id)),
             el("td", { class: "strong" }, number(trial.metric)),
             this.budgets && el("td", {}, number(trial.parameters?.[BUDGET])),
-            el("td", {}, duration(trial.endTime - trial.startTime)),
+            el("td", {}, trial.startTime && trial.endTime ? duration(trial.endTime - trial.startTime) : "–"),
             el("td", {}, statusElement(trial.status)),
             el("td", { class: "parameters" }, parameters(trial.parameters)),
           ),

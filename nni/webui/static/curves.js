@@ -50,6 +50,7 @@ export class Curves extends Chart {
     }
     const turn = (this.turn = (this.turn ?? 0) + 1);
     let found;
+    if (!this.curves.length) this.say("Loading …");
     try {
       found = await board.json(`/curves?${query}`);
     } catch (error) {

@@ -21,6 +21,9 @@ export function number(value) {
   return String(Number(value.toPrecision(6)));
 }
 
+// Numbers, among them those that JSON can only name.
+export const isFigure = (value) => typeof value === "number" || value === "NaN" || value === "Infinity" || value === "-Infinity";
+
 export function duration(milliseconds) {
   if (milliseconds == null) return "";
   const whole = Math.max(0, Math.floor(milliseconds / 1000));

@@ -3,7 +3,7 @@ import { board } from "./board.js";
 import * as address from "./address.js";
 import { BUDGET, Ranking } from "./budget.js";
 import { axis, base, Chart, colors, described, fill, select, tooltip } from "./chart.js";
-import { el, number } from "./format.js";
+import { el, isFigure, number } from "./format.js";
 
 const MOST = 1200; // points of one slice
 const ENOUGH = 8; // results of one budget
@@ -89,12 +89,12 @@ export class Slices extends Chart {
     const place = board.parameters.indexOf(name);
     const node = (this.props.searchSpace ?? {})[name];
     const values = rows.map((trial) => trial.p[place]).filter((value) => value !== undefined && value !== null);
-    if (node?._type === "choice" || values.some((value) => typeof value !== "number")) {
+    if (node?._type === "choice" || values.some((value) => !isFigure(value))) {
       const known = [...new Set(values.map(String))].sort((a, b) => Number(a) - Number(b) || a.localeCompare(b));
       return { type: "category", data: known, at: (trial) => (trial.p[place] == null ? null : known.indexOf(String(trial.p[place]))) };
     }
-    const log = LOG.has(node?._type) && values.every((value) => value > 0);
-    return { type: log ? "log" : "value", scale: true, at: (trial) => trial.p[place] ?? null };
+    const log = LOG.has(node?._type) && values.every((value) => typeof value !== "number" || value > 0);
+    return { type: log ? "log" : "value", scale: true, at: (trial) => (typeof trial.p[place] === "number" ? trial.p[place] : null) };
   }
 
   slices(rows, names) {

@@ -5,7 +5,7 @@ import { board } from "nni-page/board.js";
 import * as address from "nni-page/address.js";
 import { Filters } from "nni-page/filters.js";
 import { pager } from "nni-page/pager.js";
-import { copy, csv, duration, el, icon, number, python, save, statusElement, time } from "nni-page/format.js";
+import { copy, csv, duration, el, icon, isFigure, number, python, save, statusElement, time } from "nni-page/format.js";
 
 // Fetched when they are first wanted.
 const compare = async (trials) => (await import("nni-page/compare.js")).compare(trials);
@@ -116,7 +116,7 @@ export default {
         { colId: "open", headerName: "", width: 44, pinned: this.narrow() ? null : "left", sortable: false, resizable: false, lockPosition: "left", cellClass: "tight", cellRenderer: (cell) => this.opener(cell) },
         this.column("seq", "No.", (trial) => trial.seq, { width: 80, ...figure }),
         this.column("id", "ID", (trial) => trial.id, { width: 90, cellClass: "mono" }),
-        this.column("status", "Status", (trial) => trial.status, { width: 140, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
+        this.column("status", "Status", (trial) => trial.status, { width: 152, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
         this.column("metric", "Default metric", (trial) => trial.metric, { width: 130, ...figure, cellClass: ["strong", "ag-right-aligned-cell"] }),
         this.column("duration", "Duration", (trial) => board.duration(trial), { width: 105, ...figure, valueFormatter: (cell) => duration(cell.value) }),
         this.column("start", "Start time", (trial) => trial.start, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
@@ -136,7 +136,7 @@ export default {
     // Numbers stand at the right, one below the other; a column is as wide as its name needs.
     shape(name, place) {
       const values = [...board.trials.values()].slice(0, 200).map((trial) => trial.p[place]).filter((value) => value !== undefined && value !== null);
-      const numeric = values.length > 0 && values.every((value) => typeof value === "number");
+      const numeric = values.length > 0 && values.every(isFigure);
       const width = Math.min(200, Math.max(numeric ? 105 : 90, 34 + 7.5 * name.length));
       return { width, ...(numeric ? { type: "rightAligned" } : {}), valueFormatter: (cell) => number(cell.value) };
     },

@@ -115,6 +115,11 @@ class Queries:
         found = self._best_of_largest_budget() if self.has_budgets else self.reader.best(maximize=self.maximize)
         return self.describe(found) if found else None
 
+    def newest_failure(self) -> dict[str, Any] | None:
+        """Return the failed trial that was made last."""
+        found = self.reader.trials([TrialStatus.FAILED], "-sequence", 1)
+        return self.describe(found[0]) if found else None
+
     def _best_of_largest_budget(self) -> Trial | None:
         """Look only at what changed since the last time: this is asked with every change, on the event loop."""
         before, best = self._best_with_budgets

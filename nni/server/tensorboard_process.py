@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 
@@ -20,11 +19,11 @@ def _end_with_the_manager() -> None:
 
 def main() -> None:
     """Run TensorBoard with the arguments of this process."""
-    from tensorboard.main import run_main  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
+    from tensorboard.main import run_main  # type: ignore[import-not-found, import-untyped, unused-ignore]  # noqa: PLC0415
 
     threading.Thread(target=_end_with_the_manager, daemon=True).start()
     run_main()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nni.experiment.queries import BUDGET
-from nni.store import TrialStatus
 from nni.webui.frame import SYMBOLS, show_status
 from nni.webui.live import Live, OpenPage, Summary
 from nni.webui.steering import Steering
@@ -102,10 +101,9 @@ def _budget(best: dict[str, Any] | None) -> str:
 def _show_failure(place: Tag, live: Live, failures: int, prefix: str) -> None:
     """Tell of the newest trial that failed, with what it wrote to standard error."""
     place.clear()
-    newest = live.experiment.queries.trials([TrialStatus.FAILED], "-sequence", 1, 0, 0)["items"]
-    if not newest:
+    trial = live.experiment.queries.newest_failure()
+    if trial is None:
         return
-    trial = newest[0]
     with place:
         with Tag("p"):
             Tag("span", "", "One trial failed: " if failures == 1 else f"The newest of {failures} failures: ")

@@ -21,6 +21,7 @@ from nni.server.refused import RefusedError
 FIRST_PORT = 6006
 _PORTS = 200
 _START = 30.0  # seconds in which a TensorBoard has to answer
+_READ = 10.0  # seconds in which it should have read what the trials wrote
 _GRACE = 5.0
 
 
@@ -93,6 +94,7 @@ class TensorboardTasks:
         task = await asyncio.to_thread(self._launch, trials, host, port)
         self._tasks[task.id] = task
         await self._until_it_answers(task, host)
+        await _until_it_has_read(task, host)
         return task
 
     async def stop(self, task: Task) -> None:
@@ -141,6 +143,20 @@ class TensorboardTasks:
             await asyncio.sleep(0.1)
         await self.stop(task)
         raise RefusedError(f"TensorBoard did not answer within {_START:.0f} s")
+
+
+async def _until_it_has_read(task: Task, host: str) -> None:
+    """Wait, for a moment, until it knows of every trial: its page does not look again by itself."""
+    import httpx  # noqa: PLC0415  (here only, and its import takes a while)
+
+    wrote = await asyncio.to_thread(lambda: sum(any(path.rglob("*tfevents*")) for path in task.directories))
+    async with httpx.AsyncClient(base_url=f"http://{host}:{task.port}", trust_env=False) as client:
+        for _ in range(int(_READ / 0.1)):
+            with contextlib.suppress(httpx.HTTPError, ValueError):
+                runs = (await client.get("/data/runs")).json()
+                if len({run.partition("/")[0] for run in runs}) >= wrote:
+                    return
+            await asyncio.sleep(0.1)
 
 
 def _free_port(host: str, wanted: int | None) -> int:

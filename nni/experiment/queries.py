@@ -6,6 +6,7 @@ The 2.x shapes are double-encoded where 2.x was (a metric's ``data`` is JSON tex
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 BUDGET = "TRIAL_BUDGET"
 """What advisors as Hyperband add to the parameters: how much a trial is to spend."""
+
+
+_WEIGHED = 5000
+"""Trials from which importance is told at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,18 @@ class Queries:
         )
 
     def importance(self) -> dict[str, Any]:
-        """Return how much each parameter decided, the most important first, or why that cannot be told."""
+        """Return how much each parameter decided, the most important first, or why that cannot be told.
+
+        Of very many trials a random part decides: it tells the same, and a manager has other things to do meanwhile.
+        """
         from nni.experiment import importance  # noqa: PLC0415 - numpy, needed only here
 
         mode = optimize_mode(self.profile.config)
         try:
-            found = importance.parameter_importance(self.export(), mode)
+            results = self.export()
+            if len(results) > _WEIGHED:
+                results = random.Random(0).sample(results, _WEIGHED)  # noqa: S311 - no secret
+            found = importance.parameter_importance(results, mode)
         except importance.ImportanceError as error:
             return {"optimizeMode": mode, "items": [], "reason": str(error)}
         return {"optimizeMode": mode, "items": [one._asdict() for one in found], "reason": None}

@@ -115,10 +115,10 @@ export default {
       const plain = [
         { colId: "open", headerName: "", width: 44, pinned: this.narrow() ? null : "left", sortable: false, resizable: false, lockPosition: "left", cellClass: "tight", cellRenderer: (cell) => this.opener(cell) },
         this.column("seq", "No.", (trial) => trial.seq, { width: 80, ...figure }),
-        this.column("id", "ID", (trial) => trial.id, { width: 90, cellClass: "mono" }),
-        this.column("status", "Status", (trial) => trial.status, { width: 152, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
-        this.column("metric", "Default metric", (trial) => trial.metric, { width: 130, ...figure, cellClass: ["strong", "ag-right-aligned-cell"] }),
-        this.column("duration", "Duration", (trial) => board.duration(trial), { width: 105, ...figure, valueFormatter: (cell) => duration(cell.value) }),
+        this.column("id", "ID", (trial) => trial.id, { width: 84, cellClass: "mono" }),
+        this.column("status", "Status", (trial) => trial.status, { width: 146, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
+        this.column("metric", "Default metric", (trial) => trial.metric, { width: 150, ...figure, cellClass: ["strong", "ag-right-aligned-cell"] }),
+        this.column("duration", "Duration", (trial) => board.duration(trial), { width: 95, ...figure, valueFormatter: (cell) => duration(cell.value) }),
         this.column("start", "Start time", (trial) => trial.start, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
         this.column("end", "End time", (trial) => trial.end, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
         this.column("intermediates", "Intermediate count", (trial) => trial.count, { width: 120, ...figure }),
@@ -137,7 +137,7 @@ export default {
     shape(name, place) {
       const values = [...board.trials.values()].slice(0, 200).map((trial) => trial.p[place]).filter((value) => value !== undefined && value !== null);
       const numeric = values.length > 0 && values.every(isFigure);
-      const width = Math.min(200, Math.max(numeric ? 105 : 90, 34 + 7.5 * name.length));
+      const width = Math.min(200, Math.max(numeric ? 100 : 90, 46 + 7.2 * name.length));
       return { width, ...(numeric ? { type: "rightAligned" } : {}), valueFormatter: (cell) => number(cell.value) };
     },
     narrow() {

@@ -204,6 +204,21 @@ class NniClient:
         """Cancel a waiting or running trial."""
         self._request("DELETE", f"/trial-jobs/{trial_job_id}")
 
+    # TensorBoard
+
+    def start_tensorboard(self, trial_job_ids: list[str], port: int | None = None) -> dict[str, Any]:
+        """Start TensorBoard for some trials, on the first free port from 6006 by default; returns its task."""
+        body = {"trials": ",".join(trial_job_ids), **({} if port is None else {"port": port})}
+        return cast("dict[str, Any]", self._json("POST", "/tensorboard", content=_encode(body)))
+
+    def tensorboards(self) -> list[dict[str, Any]]:
+        """Return the TensorBoards of this experiment."""
+        return cast("list[dict[str, Any]]", self._json("GET", "/tensorboard-tasks"))
+
+    def stop_tensorboards(self) -> None:
+        """End all TensorBoards of this experiment."""
+        self._request("DELETE", "/tensorboard-tasks")
+
     def job_statistics(self) -> dict[str, int]:
         """Return the number of trials in each status that occurs."""
         return {item["trialJobStatus"]: item["trialJobNumber"] for item in self._json("GET", "/job-statistics")}

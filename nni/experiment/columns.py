@@ -74,8 +74,7 @@ def plain_parameters(parameters: Any, prefix: str = "") -> Iterator[tuple[str, A
 def _sample(queries: Queries, total: int) -> list[int]:
     """Return numbers of trials that show the whole: the best, the newest, and of each stretch the extremes."""
     values = queries.reader.values()
-    ranked = sorted(values, key=lambda item: item[1], reverse=queries.maximize)
-    chosen = {sequence for sequence, _ in ranked[:_BEST]}
+    chosen = set(queries.reader.ranked(maximize=queries.maximize, budgets=queries.has_budgets)[:_BEST])
     chosen.update(range(max(0, total - _NEWEST), total))
     size = max(1, len(values) // _BUCKETS)
     for start in range(0, len(values), size):

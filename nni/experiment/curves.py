@@ -94,9 +94,7 @@ def thinned(steps: Sequence[int], values: Sequence[float], most: int) -> tuple[l
 def _chosen(queries: Queries, sequences: list[int] | None, top: int, matching: set[int] | None) -> list[int]:
     if sequences is not None:
         return [number for number in sequences if matching is None or number in matching]
-    ranked = [
-        number for number, _ in sorted(queries.reader.values(), key=lambda item: item[1], reverse=queries.maximize)
-    ]
+    ranked = queries.reader.ranked(maximize=queries.maximize, budgets=queries.has_budgets)
     if matching is not None:
         unranked = sorted(matching - set(ranked))  # stopped early, or running
         return [*(number for number in ranked if number in matching), *unranked][:top]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nni.common.errors import NniError
 from nni.experiment.data import TrialResult, default_metric
+from nni.experiment.queries import BUDGET
 from nni.experiment.queries import optimize_mode as mode_of
 from nni.search_space import json_key
 
@@ -22,7 +23,6 @@ Floats = NDArray[np.float64]
 LEAST_TRIALS = 8
 MOST_LEVELS = 32  # numbers with more values are looked at by their rank, in so many bins
 SHUFFLES = 200  # made-up selections of "good" trials that tell what chance alone gives
-BUDGET = "TRIAL_BUDGET"  # what Hyperband and BOHB add to the parameters
 _NO_PARAMETERS = {BUDGET, "load_checkpoint_dir", "save_checkpoint_dir"}
 
 

@@ -5,6 +5,8 @@ The 2.x shapes are double-encoded where 2.x was (a metric's ``data`` is JSON tex
 
 from __future__ import annotations
 
+import math
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,14 @@ from nni.store import Metric, Profile, Reader, Trial, TrialStatus, configuration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+
+BUDGET = "TRIAL_BUDGET"
+"""What advisors as Hyperband add to the parameters: how much a trial is to spend."""
+
+
+_WEIGHED = 5000
+"""Trials from which importance is told at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class Queries:
         self.reader = Reader(directory / "db" / "nni.sqlite", at_rest=at_rest)
         self.why_waiting: Callable[[str], str] = lambda _: "no manager runs; 'nnictl resume' starts it"
         """Returns why a trial that waits does so; a manager knows it, the database does not."""
+        self._best_with_budgets: tuple[int, Trial | None] = 0, None  # and up to which revision
 
     @property
     def maximize(self) -> bool:
@@ -63,6 +74,11 @@ class Queries:
         """Name or class name of what searches."""
         algorithm = _algorithm(self.profile.config)
         return algorithm.get("name") or algorithm.get("className") or ""
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether trials have budgets (``TRIAL_BUDGET``), by which results have to be told apart."""
+        return bool(self.profile.config.get("advisor"))
 
     # Ours
 
@@ -103,17 +119,47 @@ class Queries:
 
     def best(self) -> dict[str, Any] | None:
         """Return the best succeeded trial; of an advisor's, the best of those with the largest budget so far."""
-        best = self.reader.best_of_largest_budget if self.profile.config.get("advisor") else self.reader.best
-        found = best(maximize=self.maximize)
+        found = self._best_of_largest_budget() if self.has_budgets else self.reader.best(maximize=self.maximize)
         return self.describe(found) if found else None
 
+    def newest_failure(self) -> dict[str, Any] | None:
+        """Return the failed trial that was made last."""
+        found = self.reader.trials([TrialStatus.FAILED], "-sequence", 1)
+        return self.describe(found[0]) if found else None
+
+    def _best_of_largest_budget(self) -> Trial | None:
+        """Look only at what changed since the last time: this is asked with every change, on the event loop."""
+        before, best = self._best_with_budgets
+        revision = self.reader.revision()
+        found = self.reader.best_of_largest_budget(maximize=self.maximize, changed_after=before)
+        if found is not None and (best is None or self._rank(found) >= self._rank(best)):
+            best = found
+        self._best_with_budgets = revision, best
+        return best
+
+    def _rank(self, trial: Trial) -> tuple[float, float, int]:
+        parameters = json.loads(trial.parameters)
+        budget = parameters.get(BUDGET) if isinstance(parameters, dict) else None
+        value = trial.value if trial.value is not None else -math.inf
+        return (
+            budget if isinstance(budget, (int, float)) else -math.inf,
+            value if self.maximize else -value,
+            -trial.sequence,
+        )
+
     def importance(self) -> dict[str, Any]:
-        """Return how much each parameter decided, the most important first, or why that cannot be told."""
+        """Return how much each parameter decided, the most important first, or why that cannot be told.
+
+        Of very many trials a random part decides: it tells the same, and a manager has other things to do meanwhile.
+        """
         from nni.experiment import importance  # noqa: PLC0415 - numpy, needed only here
 
         mode = optimize_mode(self.profile.config)
         try:
-            found = importance.parameter_importance(self.export(), mode)
+            results = self.export()
+            if len(results) > _WEIGHED:
+                results = random.Random(0).sample(results, _WEIGHED)  # noqa: S311 - no secret
+            found = importance.parameter_importance(results, mode)
         except importance.ImportanceError as error:
             return {"optimizeMode": mode, "items": [], "reason": str(error)}
         return {"optimizeMode": mode, "items": [one._asdict() for one in found], "reason": None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import sqlite3
 from typing import TYPE_CHECKING, Any, cast
 
@@ -131,6 +132,8 @@ def read_profile(directory: Path) -> tuple[Profile, dict[TrialStatus, int]]:
 def history(directory: Path) -> dict[str, Any]:
     """Return how the best result of an experiment developed, whether it runs or not.
 
+    Of an advisor's trials only those of the largest budget so far count (HPO-324).
+
     Parameters
     ----------
     directory
@@ -150,12 +153,17 @@ def history(directory: Path) -> dict[str, Any]:
     profile, counts = read_profile(directory)
     queries = Queries(directory, profile, at_rest=True)
     with _disk_faults(directory):
-        results = queries.reader.results()
+        results = queries.reader.results(budgets=queries.has_budgets)
         queries.reader.close()  # this thread serves other requests later
     better = max if queries.maximize else min
     best = list[list[float]]()
-    for place, (sequence, end, value) in enumerate(results):
-        reached = value if not best else better(best[-1][2], value)
+    largest = -math.inf
+    for place, (sequence, end, value, spent) in enumerate(results):
+        budget = -math.inf if spent is None else spent
+        if not best or budget > largest:
+            reached, largest = value, budget
+        else:
+            reached = better(best[-1][2], value) if budget == largest else best[-1][2]
         if not best or reached != best[-1][2] or place == len(results) - 1:
             best.append([sequence, max(0, end - profile.start_time) / 1000, reached])
     return {

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 
 from nni.common.errors import NniError
 from nni.common.version import __version__
-from nni.server import page, routes, routes_2x, routes_files, routes_page, routes_tensorboard
+from nni.server import page, routes, routes_2x, routes_files, routes_page, routes_tensorboard, tensorboard_way
 from nni.server.answers import JsonResponse
-from nni.server.pages import Pages
+from nni.server.pages import Pages, ShortWay
 from nni.server.refused import RefusedError
 from nni.server.security import Guard
 from nni.server.served import ServedExperiment
@@ -38,6 +38,7 @@ def build(experiment: ServedExperiment, registry: ExperimentRegistry, prefix: st
     app.include_router(routes_page.router(experiment, registry), prefix=prefix + API)
     app.include_router(routes_files.router(experiment), prefix=prefix + API)
     app.include_router(routes_tensorboard.router(experiment, tensorboards), prefix=prefix + API)
+    app.include_router(tensorboard_way.router(tensorboards), prefix=prefix)
     app.include_router(page.router(app, prefix + API), prefix=prefix)
     pages = Pages(experiment, API)
 
@@ -51,7 +52,8 @@ def build(experiment: ServedExperiment, registry: ExperimentRegistry, prefix: st
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(NniError, _refused)
     app.add_exception_handler(Exception, _crash)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(ShortWay, pages=pages, prefix=prefix)
+    app.add_middleware(Guard, token=token)  # the outermost: nothing is answered without it
     return app
 
 

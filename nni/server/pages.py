@@ -44,7 +44,8 @@ class Pages:
         if path == self._api or path.startswith(f"{self._api}/"):
             await _refuse(scope, receive, send, f"{scope['path']}: there is no such route; see /docs")
             return
-        await (await self._opened())(scope, receive, send)
+        site = self._site
+        await (await self._opened() if site is None else site.app)(scope, receive, send)
 
     async def close(self) -> None:
         """End what the pages started."""
@@ -68,6 +69,37 @@ class Pages:
                 self._site = site
                 _logger.debug("web page imported in %.2f s", time.monotonic() - started)
         return self._site.app
+
+
+class ShortWay:
+    """ASGI middleware: the files and the connection of the pages do not pass through the framework of the API.
+
+    A page that is opened asks for some twenty files; on the way through every route of the API each would cost more
+    than its answer.
+
+    Parameters
+    ----------
+    app
+        What answers everything else.
+    pages
+        The pages.
+    prefix
+        What stands before every path.
+    """
+
+    def __init__(self, app: ASGIApp, pages: Pages, prefix: str) -> None:
+        self._app = app
+        self._pages = pages
+        self._prefix = prefix
+        self._below = (f"{prefix}/_nicegui/", f"{prefix}/_nicegui_ws/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        if scope["type"] == "lifespan" or not scope["path"].startswith(self._below):
+            await self._app(scope, receive, send)
+            return
+        root = scope.get("root_path", "")
+        await self._pages({**scope, "app_root_path": root, "root_path": root + self._prefix}, receive, send)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str) -> None:

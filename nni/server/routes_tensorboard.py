@@ -13,6 +13,8 @@ from nni.server.routes_2x import unknown_trial
 from nni.server.served import ServedExperiment
 from nni.server.tensorboard import Task, TensorboardTasks
 
+_PORTS = 65536
+
 
 def router(experiment: ServedExperiment, tasks: TensorboardTasks) -> APIRouter:
     """Return the routes of one experiment."""
@@ -24,8 +26,12 @@ def router(experiment: ServedExperiment, tasks: TensorboardTasks) -> APIRouter:
         identifiers = [part.strip() for part in wanted.split(",")] if isinstance(wanted, str) else []
         if not any(identifiers):
             raise HTTPException(400, 'the body must be {"trials": "id1,id2,..."}')
+        port = body.get("port")
+        if port is not None and not (isinstance(port, int) and 0 < port < _PORTS):
+            raise HTTPException(400, f"port: a number from 1 to {_PORTS - 1} is expected, not {port!r}")
         # It answers on loopback only: TensorBoard has no token, so nobody else may reach it.
-        return JsonResponse((await tasks.start([_trial(name) for name in identifiers if name], LOOPBACK)).to_json())
+        trials = [_trial(name) for name in identifiers if name]
+        return JsonResponse((await tasks.start(trials, LOOPBACK, port)).to_json())
 
     @routes.get("/tensorboard/{task_id}", summary="One TensorBoard")
     async def one(task_id: str) -> Response:

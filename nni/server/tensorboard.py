@@ -21,6 +21,7 @@ from nni.server.refused import RefusedError
 FIRST_PORT = 6006
 _PORTS = 200
 _START = 30.0  # seconds in which a TensorBoard has to answer
+_READ = 10.0  # seconds in which it should have read what the trials wrote
 _GRACE = 5.0
 
 
@@ -65,7 +66,7 @@ class TensorboardTasks:
         """Return one task; raises ``KeyError``."""
         return self._tasks[identifier]
 
-    async def start(self, trials: list[tuple[int, str, Path]], host: str) -> Task:
+    async def start(self, trials: list[tuple[int, str, Path]], host: str, port: int | None = None) -> Task:
         """Start a TensorBoard over the directories of some trials, and return when it answers.
 
         Parameters
@@ -74,6 +75,8 @@ class TensorboardTasks:
             Number, id and log directory (``$NNI_OUTPUT_DIR/tensorboard``) of each.
         host
             Where it listens.
+        port
+            On which; default the first free one from `FIRST_PORT` on.
 
         Raises
         ------
@@ -88,9 +91,10 @@ class TensorboardTasks:
                 f"trial {', '.join(without)} has written nothing for TensorBoard; it would have to write to "
                 "$NNI_OUTPUT_DIR/tensorboard"
             )
-        task = await asyncio.to_thread(self._launch, trials, host)
+        task = await asyncio.to_thread(self._launch, trials, host, port)
         self._tasks[task.id] = task
         await self._until_it_answers(task, host)
+        await _until_it_has_read(task, host)
         return task
 
     async def stop(self, task: Task) -> None:
@@ -104,15 +108,15 @@ class TensorboardTasks:
             await self.stop(task)
         self._tasks.clear()
 
-    def _launch(self, trials: list[tuple[int, str, Path]], host: str) -> Task:
-        port = _free_port(host)
+    def _launch(self, trials: list[tuple[int, str, Path]], host: str, wanted: int | None) -> Task:
+        port = _free_port(host, wanted)
         links = Path(tempfile.mkdtemp(prefix="nni-tensorboard-"))
         for sequence, identifier, directory in trials:
             (links / f"{sequence}-{identifier}").symlink_to(directory, target_is_directory=True)  # the names of runs
         command = [
             sys.executable,
             "-m",
-            "tensorboard.main",
+            "nni.server.tensorboard_process",
             "--logdir",
             str(links),
             "--host",
@@ -122,9 +126,7 @@ class TensorboardTasks:
         ]
         log = (links / ".log").open("wb")
         with log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
         identifiers, directories = [trial[1] for trial in trials], [trial[2] for trial in trials]
         return Task(f"tb{next(self._numbers)}", identifiers, directories, port, links, process)
 
@@ -147,11 +149,27 @@ def _without_logs(trials: list[tuple[int, str, Path]]) -> list[str]:
     return [identifier for _, identifier, directory in trials if not directory.is_dir()]
 
 
-def _free_port(host: str) -> int:
-    for port in range(FIRST_PORT, FIRST_PORT + _PORTS):
+async def _until_it_has_read(task: Task, host: str) -> None:
+    """Wait, for a moment, until it knows of every trial: its page does not look again by itself."""
+    import httpx  # noqa: PLC0415  (here only, and its import takes a while)
+
+    wrote = await asyncio.to_thread(lambda: sum(any(path.rglob("*tfevents*")) for path in task.directories))
+    async with httpx.AsyncClient(base_url=f"http://{host}:{task.port}", trust_env=False) as client:
+        for _ in range(int(_READ / 0.1)):
+            with contextlib.suppress(httpx.HTTPError, ValueError):
+                runs = (await client.get("/data/runs")).json()
+                if len({run.partition("/")[0] for run in runs}) >= wrote:
+                    return
+            await asyncio.sleep(0.1)
+
+
+def _free_port(host: str, wanted: int | None) -> int:
+    for port in range(FIRST_PORT, FIRST_PORT + _PORTS) if wanted is None else [wanted]:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((host, port))
             return port
+    if wanted is not None:
+        raise RefusedError(f"port {wanted} of {host} cannot be had for TensorBoard; choose another one, or none")
     raise RefusedError(f"no free port from {FIRST_PORT} to {FIRST_PORT + _PORTS - 1} for TensorBoard")
 
 
@@ -165,5 +183,7 @@ def _end(task: Task) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(task.process.pid, 9)
         task.process.wait()
+    if task.process.stdin is not None:
+        task.process.stdin.close()
     shutil.rmtree(task.links, ignore_errors=True)
     task.status = "STOPPED"

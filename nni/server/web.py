@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-import uvicorn.protocols.http.h11_impl
+import uvicorn.protocols.http.httptools_impl
 import uvicorn.protocols.websockets.websockets_sansio_impl
 from fastapi import FastAPI
 
@@ -23,7 +23,13 @@ class WebServer(uvicorn.Server):
     def __init__(self, app: FastAPI) -> None:
         # Named one by one: NiceGUI brings other parts that uvicorn would choose by itself, and that nobody has tested.
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", loop="asyncio", http="h11", ws="websockets-sansio"
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            loop="asyncio",
+            http="httptools",
+            ws="websockets-sansio",
         )
         super().__init__(config)
         self._app = app

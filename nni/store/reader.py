@@ -13,15 +13,21 @@ from nni.store.records import Metric, Trial, TrialStatus
 from nni.store.search import Search
 from nni.store.store import TRIAL_COLUMNS, Store, to_trial
 
+# What advisors tell a trial to spend. Results of smaller budgets are of another scale than those of the largest: an
+# error after one epoch says little beside one after 81. Parameters may hold NaN, which SQLite's JSON does not know.
+_BUDGET = "CASE WHEN json_valid(parameters) THEN json_extract(parameters, '$.TRIAL_BUDGET') END"
+
 ORDERS = {
     "sequence": "sequence",
     "-sequence": "sequence DESC",
     "metric": "value IS NULL, value, sequence",
     "-metric": "value IS NULL, value DESC, sequence",
+    "budget-metric": f"value IS NULL, {_BUDGET} DESC, value, sequence",
+    "-budget-metric": f"value IS NULL, {_BUDGET} DESC, value DESC, sequence",
     "duration": "end_time IS NULL, end_time - start_time, sequence",
     "-duration": "end_time IS NULL, end_time - start_time DESC, sequence",
 }
-"""Names of orders; trials without the figure come last."""
+"""Names of orders; trials without the figure come last. Those with `budget` put larger ``TRIAL_BUDGET`` first."""
 
 _LISTED = "SELECT value FROM json_each(?)"  # any number of them; placeholders are limited
 
@@ -57,7 +63,9 @@ class Reader:
     ) -> list[Trial]:
         """Return trials, all of them by default, in one of `ORDERS`."""
         where, arguments = _conditions(statuses, changed_after)
-        query = f"SELECT {TRIAL_COLUMNS} FROM trial {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"  # noqa: S608
+        # Left alone, SQLite reads the whole table rather than sort the few rows that changed.
+        index = "INDEXED BY trial_by_change" if changed_after else ""
+        query = f"SELECT {TRIAL_COLUMNS} FROM trial {index} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"  # noqa: S608
         return [to_trial(row) for row in self._query(query, [*arguments, limit, offset])]
 
     def number(self, statuses: list[TrialStatus] | None = None) -> int:
@@ -141,9 +149,32 @@ class Reader:
         query = "SELECT sequence, value FROM trial WHERE value IS NOT NULL ORDER BY sequence"
         return self._query(query).fetchall()
 
-    def results(self) -> list[tuple[int, int, float]]:
-        """Return number, end (epoch ms) and value of every trial that ended with a value, in the order of the ends."""
-        query = "SELECT sequence, end_time, value FROM trial WHERE value IS NOT NULL AND end_time IS NOT NULL"
+    def ranked(self, *, maximize: bool, budgets: bool = False) -> list[int]:
+        """Return the numbers of all trials that have a value, best first.
+
+        Parameters
+        ----------
+        maximize
+            Larger is better.
+        budgets
+            Trials with a larger ``TRIAL_BUDGET`` come before all others.
+        """
+        order = ORDERS[f"{'-' if maximize else ''}{'budget-' if budgets else ''}metric"]
+        query = f"SELECT sequence FROM trial WHERE value IS NOT NULL ORDER BY {order}"  # noqa: S608
+        return [sequence for (sequence,) in self._query(query)]
+
+    def results(self, *, budgets: bool = False) -> list[tuple[int, int, float, float | None]]:
+        """Return number, end (epoch ms), value and budget of every trial that ended with a value, by their ends.
+
+        Parameters
+        ----------
+        budgets
+            Look for ``TRIAL_BUDGET`` among the parameters; otherwise the budgets are all None.
+        """
+        budget = _BUDGET if budgets else "NULL"
+        query = (
+            f"SELECT sequence, end_time, value, {budget} FROM trial WHERE value IS NOT NULL AND end_time IS NOT NULL"  # noqa: S608
+        )
         return self._query(f"{query} ORDER BY end_time, sequence").fetchall()
 
     def numbered(self, sequences: list[int]) -> list[Trial]:
@@ -175,17 +206,21 @@ class Reader:
         """Return what was imported, each a JSON text."""
         return [data for (data,) in self._query("SELECT data FROM import ORDER BY rowid")]
 
-    def best_of_largest_budget(self, *, maximize: bool) -> Trial | None:
+    def best_of_largest_budget(self, *, maximize: bool, changed_after: int = 0) -> Trial | None:
         """Return the succeeded trial with the best value among those whose ``TRIAL_BUDGET`` is the largest.
 
-        Results of smaller budgets are of another scale: an error after one epoch says little beside one after 81.
+        Parameters
+        ----------
+        maximize
+            Larger is better.
+        changed_after
+            Among trials that changed after this revision only.
         """
-        query = (
-            f"SELECT {TRIAL_COLUMNS} FROM trial WHERE status = ? AND value IS NOT NULL "  # noqa: S608
-            "ORDER BY CASE WHEN json_valid(parameters) THEN json_extract(parameters, '$.TRIAL_BUDGET') END DESC, "
-            f"value {'DESC' if maximize else 'ASC'}, sequence LIMIT 1"
-        )
-        row = self._query(query, [TrialStatus.SUCCEEDED.value]).fetchone()
+        where, arguments = _conditions([TrialStatus.SUCCEEDED], changed_after)
+        index = "INDEXED BY trial_by_change" if changed_after else ""
+        order = ORDERS["-budget-metric" if maximize else "budget-metric"]
+        query = f"SELECT {TRIAL_COLUMNS} FROM trial {index} {where} AND value IS NOT NULL ORDER BY {order} LIMIT 1"  # noqa: S608
+        row = self._query(query, arguments).fetchone()
         return to_trial(row) if row else None
 
 

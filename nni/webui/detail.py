@@ -20,7 +20,8 @@ def build(live: Live, page: OpenPage) -> None:
     actions = TrialActions(live)
     space = live.experiment.profile.config.get("searchSpace")
     with Tag("section", "card charts-card", aria_label="Charts"):
-        Charts(summary["id"], maximize=summary["optimizeMode"] == "maximize", search_space=space)
+        maximize, budgets = summary["optimizeMode"] == "maximize", live.experiment.queries.has_budgets
+        Charts(summary["id"], maximize=maximize, budgets=budgets, search_space=space)
     with Tag("section", "card table-card", aria_label="Trials"):
         table = TrialTable(summary["id"], read_only=summary["status"] == "VIEWED")
         table.on("kill", actions.kill)

@@ -70,7 +70,8 @@ def _name(page: OpenPage, prefix: str) -> None:
     with Tag("a", "brand", href=f"{prefix}/oview", aria_label="NNI, overview"):
         Tag("span", "brand-mark", "NNI")
     with Tag("div", "subject"):
-        Tag("span", "subject-name", page.summary["name"] or "Experiment")
+        name = page.summary["name"] or "Experiment"
+        Tag("span", "subject-name", name, title=name)
         Tag("span", "subject-id", page.summary["id"], title=page.summary["directory"])
     chip = Tag("span", "status-chip")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nni.experiment.queries import BUDGET
 from nni.webui.frame import SYMBOLS, show_status
 from nni.webui.live import Live, OpenPage, Summary
 from nni.webui.steering import Steering
@@ -14,6 +15,7 @@ from nni.webui.text import NOTHING, clock, duration, metric
 from nni.webui.widgets import BestTrials, Charts
 
 _TAIL = 64 * 1024  # bytes of a log in which its last traceback is looked for
+_LOGS = ("dispatcher.log", "nnimanager.log", "dispatcher_stderr.log", "nnictl_stderr.log")
 _ORDER = ["SUCCEEDED", "RUNNING", "WAITING", "FAILED", "EARLY_STOPPED", "USER_CANCELED", "SYS_CANCELED", "UNKNOWN"]
 
 
@@ -21,30 +23,31 @@ def build(live: Live, page: OpenPage, prefix: str) -> None:
     """Fill the page."""
     summary = page.summary
     editable = summary["status"] != "VIEWED"
+    maximize, budgets = summary["optimizeMode"] == "maximize", live.experiment.queries.has_budgets
     with Tag("div", "grid overview"):
         with Tag("section", "card state", aria_label="State"):
-            _state(page, prefix)
+            _state(live, page, prefix)
         with Tag("section", "card", aria_label="Limits"):
             _limits(live, page, editable=editable)
         with Tag("section", "card chart-card", aria_label="Default metric"):
             space = live.experiment.profile.config.get("searchSpace")
-            Charts(summary["id"], maximize=summary["optimizeMode"] == "maximize", search_space=space, only="metric")
+            Charts(summary["id"], maximize=maximize, budgets=budgets, search_space=space, only="metric")
         with Tag("section", "card facts", aria_label="Experiment"):
             _facts(page)
         with Tag("section", "card best", aria_label="Best trials"):
-            BestTrials(summary["id"], maximize=summary["optimizeMode"] == "maximize")
+            BestTrials(summary["id"], maximize=maximize, budgets=budgets)
 
 
-def _state(page: OpenPage, prefix: str) -> None:
+def _state(live: Live, page: OpenPage, prefix: str) -> None:
     with Tag("div", "row wrap baseline"):
         status = Tag("strong", "status-large")
         reason = Tag("span", "reason")
     problems = Tag("div", "problems")
     with Tag("div", "figures"):
-        best = _figure("Best metric")
-        ran = _figure("Duration")
-        left = _figure("Remaining time")
-        trials = _figure("Trials")
+        best_name, best = _figure("Best metric")
+        _, ran = _figure("Duration")
+        _, left = _figure("Remaining time")
+        _, trials = _figure("Trials")
     with Tag("div", "bars"):
         by_number = _bar("Trials that have ended")
         by_time = _bar("Of the longest duration")
@@ -54,9 +57,12 @@ def _state(page: OpenPage, prefix: str) -> None:
         for name in _ORDER:
             counted[name] = Tag("a", f"count status-{name}", href=f"{prefix}/detail?status={name}")
     nothing = Tag("p", "empty", "No trial yet. The first one starts as soon as the tuner has suggested its parameters.")
+    failure = Tag("div", "failure")
     told: list[str] = []
+    failures = 0
 
     def update(summary: Summary) -> None:
+        nonlocal failures
         show_status(status, summary["status"])
         status.classes(add="status-large")
         reason.set_text("" if summary["status"] == "ERROR" else summary["waiting"] or "")
@@ -65,6 +71,7 @@ def _state(page: OpenPage, prefix: str) -> None:
             _show_problems(problems, told, page, summary["directory"])
         best_trial = summary["best"]
         best.set_text(NOTHING if best_trial is None else metric(best_trial["metric"]))
+        best_name.set_text("Best metric" + _budget(best_trial))
         best.attributes(title=None if best_trial is None else f"trial {best_trial['sequence']} ({best_trial['id']})")
         ran.set_text(duration(summary["execDuration"]))
         ran.attributes(data_ticking=summary["execDuration"] if _goes_on(summary) else None)
@@ -77,14 +84,38 @@ def _state(page: OpenPage, prefix: str) -> None:
             number = summary["counts"].get(name, 0)
             chip.set_text(f"{SYMBOLS[name]} {words(name)} {number}")
             chip.set_visibility(number > 0)
+        if failures != summary["counts"].get("FAILED", 0):
+            failures = summary["counts"].get("FAILED", 0)
+            _show_failure(failure, live, failures, prefix)
 
     page.on_change(update)
 
 
-def _figure(name: str) -> Tag:
+def _budget(best: dict[str, Any] | None) -> str:
+    """Return with which budget the best trial came to its result, if trials have budgets."""
+    parameters = best["parameters"] if best else None
+    budget = parameters.get(BUDGET) if isinstance(parameters, dict) else None
+    return "" if budget is None else f", budget {budget}"
+
+
+def _show_failure(place: Tag, live: Live, failures: int, prefix: str) -> None:
+    """Tell of the newest trial that failed, with what it wrote to standard error."""
+    place.clear()
+    trial = live.experiment.queries.newest_failure()
+    if trial is None:
+        return
+    with place:
+        with Tag("p"):
+            Tag("span", "", "One trial failed: " if failures == 1 else f"The newest of {failures} failures: ")
+            Tag("a", "", f"trial {trial['sequence']}", href=f"{prefix}/detail?trial={trial['id']}")
+            Tag("span", "problem", f" {trial['message']}")
+        _show_traceback(last_traceback(Path(trial["directory"], "stderr")))
+
+
+def _figure(name: str) -> tuple[Tag, Tag]:
+    """Return the name of a figure, and its value."""
     with Tag("div", "figure"):
-        Tag("span", "figure-name", name)
-        return Tag("span", "figure-value")
+        return Tag("span", "figure-name", name), Tag("span", "figure-value")
 
 
 def _bar(name: str) -> Callable[[float | None, str], None]:
@@ -114,15 +145,32 @@ def _show_problems(place: Tag, errors: list[str], page: OpenPage, directory: str
     place.clear()
     if not errors:
         return
+    log, trace = traceback_of(errors[-1], Path(directory, "log"))
     with place, Tag("div", "problem-box", role="alert"):
         for error in errors:
             Tag("strong", "", error)
-        trace = last_traceback(Path(directory, "log", "dispatcher.log"))
-        if trace:
-            with Tag("details"):
-                Tag("summary", "", "Traceback")
-                Tag("pre", "code", trace, tabindex="0")
-        button("Learn about it in the logs", "small", lambda: page.viewers.logs("dispatcher.log", "Traceback"))
+        _show_traceback(trace)
+        button("Learn about it in the logs", "small", lambda: page.viewers.logs(log, "Traceback" if trace else "ERROR"))
+
+
+def _show_traceback(trace: str) -> None:
+    if trace:
+        with Tag("details"):
+            Tag("summary", "", "Traceback")
+            Tag("pre", "code", trace, tabindex="0")
+
+
+def traceback_of(error: str, logs: Path) -> tuple[str, str]:
+    """Return the log in which the traceback of an error stands, and the traceback; empty if there is none.
+
+    The dispatcher's log is looked at first, the manager's own ones afterwards; one that ends as the error says is
+    preferred to all others.
+    """
+    found = [(name, trace) for name in _LOGS if (trace := last_traceback(logs / name))]
+    for name, trace in found:
+        if trace.splitlines()[-1] in error:
+            return name, trace
+    return found[0] if found else ("nnimanager.log", "")
 
 
 def last_traceback(path: Path) -> str:
@@ -224,7 +272,7 @@ def _remaining(summary: Summary) -> str:
     if wanted and done:
         known.append(max(0.0, (wanted - done) * ran / done))
     if not known:
-        return "no limit"
+        return "not known yet" if wanted else "no limit"
     estimated = len(known) == 2 or limit is None
     return f"{'about ' if estimated else ''}{duration(min(known))}"
 

@@ -31,12 +31,11 @@ class Tag(TextElement):
 
     def attributes(self, **attributes: Any) -> None:
         """Set attributes; None takes one away."""
-        for name, value in attributes.items():
-            key = name.rstrip("_").replace("_", "-")
-            if value is None:
-                self.props.pop(key, None)
-            else:
-                self.props[key] = value
+        if not attributes:
+            return
+        with self.props.suspend_updates():  # one for all of them
+            for name, value in attributes.items():
+                self.props.set_optional(name.rstrip("_").replace("_", "-"), value)
         self.update()
 
 

@@ -50,6 +50,8 @@ class Charts(Element, component="static/charts.js"):
         Experiment id.
     maximize
         Whether larger results are better.
+    budgets
+        Whether results of larger ``TRIAL_BUDGET`` come first.
     search_space
         By which axes know their scale.
     only
@@ -61,12 +63,14 @@ class Charts(Element, component="static/charts.js"):
         experiment: str,
         *,
         maximize: bool,
+        budgets: bool,
         search_space: object,
         only: str | None = None,
     ) -> None:
         super().__init__()
         self._props["experiment"] = experiment
         self._props["maximize"] = maximize
+        self._props["budgets"] = budgets
         self._props["searchSpace"] = search_space
         self._props["only"] = only
 
@@ -80,12 +84,15 @@ class BestTrials(Element, component="static/best_trials.js"):
         Experiment id: the choice is remembered by it.
     maximize
         Whether larger results are better.
+    budgets
+        Whether results of larger ``TRIAL_BUDGET`` come first.
     """
 
-    def __init__(self, experiment: str, *, maximize: bool) -> None:
+    def __init__(self, experiment: str, *, maximize: bool, budgets: bool) -> None:
         super().__init__()
         self._props["experiment"] = experiment
         self._props["maximize"] = maximize
+        self._props["budgets"] = budgets
 
 
 class Experiments(Element, component="static/experiments.js"):

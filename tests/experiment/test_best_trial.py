@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 
 import pytest
 
@@ -89,3 +90,28 @@ def test_without_results_there_is_none(best, tmp_path):
     assert best({"advisor": {"name": "ASHA"}}, budget(None, 1)) == (True, None)
     with contextlib.closing(Reader(tmp_path / "db" / "nni.sqlite")) as reader:
         assert reader.best_of_largest_budget(maximize=False) is None
+
+
+@pytest.mark.parametrize("mode", ["maximize", "minimize"])
+def test_what_is_asked_again_and_again_is_the_same_as_asked_afresh(tmp_path, mode):
+    directory = tmp_path / "EXPERIME"
+    (directory / "db").mkdir(parents=True)
+    config = {"advisor": algorithm(mode, name="Hyperband")}
+    random_ = random.Random(5)
+    with contextlib.closing(Store(directory / "db" / "nni.sqlite")) as store:
+        profile = Profile("EXPERIME", config, start_time=1)
+        store.commit(Batch({}, [], [], profile))
+        asked = Queries(directory, profile)
+        for number in range(60):
+            ended = random_.choice([TrialStatus.SUCCEEDED, TrialStatus.SUCCEEDED, TrialStatus.FAILED])
+            value = random_.choice([1.0, 2.0, 3.0, None]) if ended is TrialStatus.SUCCEEDED else None
+            parameters = json.dumps({"x": 0, "TRIAL_BUDGET": random_.choice([1, 3, 9])})
+            trial = Trial(
+                f"t{number}", number, number, "algorithm", parameters, ended, "", 1, 1, 2, 0, None, 0,
+                None if value is None else str(value), value,
+            )  # fmt: skip
+            store.commit(Batch({number: trial}, [], [], profile))
+            fresh = Queries(directory, profile)
+            assert asked.best() == fresh.best()
+            fresh.reader.close()
+        asked.reader.close()

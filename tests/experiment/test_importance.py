@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nni.experiment import Experiment, ImportanceError, TrialResult, parameter_importance
+from nni.experiment import Experiment, ImportanceError, TrialResult, parameter_importance, queries
 from nni.experiment.importance import BUDGET
+from nni.experiment.queries import Queries
+from nni.store import Batch, Profile, Store, Trial, TrialStatus
 from nni.tools.nnictl._app import run
 
 
@@ -38,6 +41,28 @@ def test_what_decides_is_important_and_what_does_not_is_not():
     assert found[0].chance <= 0.01
     assert found[2].chance > 0.05
     assert math.fsum(one.importance for one in found) == pytest.approx(1)
+
+
+def test_of_very_many_trials_a_part_tells_the_same(tmp_path, monkeypatch):
+    (tmp_path / "db").mkdir()
+    rows = {
+        number: Trial(
+            f"t{number}", number, number, "algorithm", json.dumps(item["parameter"]), TrialStatus.SUCCEEDED,
+            final=str(item["value"]), value=item["value"],
+        )
+        for number, item in enumerate(trials(600, lambda c: c["x"]))
+    }  # fmt: skip
+    profile = Profile("egchD4qy", {})
+    with contextlib.closing(Store(tmp_path / "db" / "nni.sqlite")) as store:
+        store.commit(Batch(rows, [], [], profile))
+    asked = Queries(tmp_path, profile)
+    with contextlib.closing(asked.reader):
+        whole = asked.importance()
+        monkeypatch.setattr(queries, "_WEIGHED", 200)
+        part = asked.importance()
+    assert part != whole
+    assert part["items"][0]["name"] == whole["items"][0]["name"] == "x"
+    assert part["items"][0]["importance"] == pytest.approx(whole["items"][0]["importance"], abs=0.1)
 
 
 def test_modes_are_mirror_images():

@@ -133,20 +133,6 @@ async def test_tensorboard_says_what_it_needs(client: httpx.AsyncClient, monkeyp
     assert (await client.delete("/tensorboard-tasks")).status_code == 200
 
 
-@pytest.mark.slow
-@pytest.mark.requires_module("tensorboard")
-async def test_tensorboard_runs_for_trials_and_ends(client: httpx.AsyncClient, directory: Path):
-    without = await client.post("/tensorboard", json={"trials": "t1"})
-    assert "has written nothing" in without.json()["error"]
-    (directory / "trials" / "t1" / "tensorboard").mkdir()
-    task = (await client.post("/tensorboard", json={"trials": "t1"})).json()
-    assert task["status"] == "RUNNING"
-    async with httpx.AsyncClient(trust_env=False) as outside:
-        assert (await outside.get(f"http://127.0.0.1:{task['port']}/data/runs")).status_code == 200
-    await client.delete("/tensorboard-tasks")
-    assert (await client.get("/tensorboard-tasks")).json() == []
-
-
 async def test_an_unknown_route_of_the_api_is_no_page(client: httpx.AsyncClient):
     answer = await client.get("/summery")
     assert answer.status_code == 404

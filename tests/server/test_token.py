@@ -42,7 +42,8 @@ def client(launched: Launched) -> Iterator[httpx.Client]:
 
 
 def test_without_the_token_nothing_is_answered(client: httpx.Client, launched: Launched):
-    for path in ("/", "/docs", "/api/v1/nni/check-status", "/api/v1/nni/openapi.json"):
+    files = ("/_nicegui/x.js", "/_nicegui_ws/socket.io/")
+    for path in ("/", "/docs", "/api/v1/nni/check-status", "/api/v1/nni/openapi.json", *files):
         answer = client.get(path)
         assert answer.status_code == 403
         assert "token" in answer.json()["error"]

@@ -261,18 +261,62 @@ def test_the_selection_and_an_opened_trial_survive_changes(more: Lab, browser: B
         expect(page.locator(".panel")).to_be_visible()
 
 
-def test_tensorboard_says_what_is_missing(more: Lab, browser: Browser):
+@pytest.mark.requires_module("tensorboard")
+def test_tensorboard_opens_for_the_selected_trials_and_all_are_stopped(more: Lab, browser: Browser):
+    from playwright.sync_api import expect
+    from tensorboard_events import write_events
+    from webui_lab import looking
+
+    trials = [more.get("/trials", order="sequence", limit=1000)["items"][place] for place in (0, 1)]
+    with looking(browser, more.root) as sight:
+        page = sight.open("/detail?sort=seq")
+        page.locator('.ag-row[row-index="0"] .ag-checkbox-input').first.click()
+        page.locator('.ag-row[row-index="1"] .ag-checkbox-input').first.click()
+        page.get_by_role("button", name="TensorBoard").click()
+        dialog = page.get_by_role("dialog", name="TensorBoard")
+        dialog.get_by_role("button", name="Start for 2 trials").click()
+        expect(dialog.locator(".problem")).to_contain_text("has written nothing for TensorBoard")
+        sight.faults.clear()  # the browser notes the refusal
+        for trial in trials:
+            write_events(Path(trial["directory"]) / "tensorboard", "loss", [1.0, 0.5, 0.2])
+        with page.context.expect_page() as opening:
+            dialog.get_by_role("button", name="Try again").click()
+        portal = opening.value
+        elsewhere: list[str] = []
+        portal.on("request", lambda request: request.url.startswith(more.root) or elsewhere.append(request.url))
+        portal.reload()
+        for trial in trials:
+            expect(portal.get_by_text(f"{trial['sequence']}-{trial['id']}").first).to_be_visible()
+        assert portal.url.startswith(f"{more.root}/tensorboard/tb1/")
+        assert [url for url in elsewhere if not url.startswith(("data:", "blob:"))] == []
+        portal.screenshot(path=sight.artifact("tensorboard"))
+        expect(dialog.get_by_role("link", name="tb1")).to_be_visible()
+        portal.close()
+        dialog.get_by_role("button", name="Stop all TensorBoards").click()
+        expect(dialog.get_by_role("link", name="tb1")).to_have_count(0)
+        assert more.get("/tensorboard-tasks") == []
+
+
+def test_the_pages_of_the_table_count_trials_and_not_what_is_opened(more: Lab, browser: Browser):
     from playwright.sync_api import expect
     from webui_lab import looking
 
+    total = len(more.trials())
+    assert total > 20
     with looking(browser, more.root) as sight:
-        page = sight.open("/detail")
-        page.locator('.ag-row[row-index="0"] .ag-checkbox-input').first.click()
-        page.get_by_role("button", name="TensorBoard").click()
-        dialog = page.get_by_role("dialog", name="TensorBoard")
-        dialog.get_by_role("button", name="Start for 1 trial").click()
-        expect(dialog.locator(".problem")).to_contain_text("TensorBoard")  # not installed, or nothing written for it
-        sight.faults.clear()  # the browser notes the refusal
+        page = sight.open("/detail?sort=seq")
+        pager = page.get_by_role("navigation", name="Pages of the table")
+        pager.get_by_label("Rows on a page").select_option("20")
+        expect(pager).to_contain_text(f"1 to 20 of {total}")
+        open_trial(page, 0)
+        expect(page.locator(".panel")).to_be_visible()
+        expect(pager).to_contain_text(f"1 to 19 of {total}")
+        pager.get_by_role("button", name="Next page").click()
+        expect(pager).to_contain_text(f"20 to {total} of {total}")
+        expect(pager.get_by_role("button", name="Next page")).to_be_disabled()
+        page.get_by_label("Search by trial id, number or tag").fill("nothing is called so")
+        expect(page.get_by_text("No trial fits this search")).to_be_visible()
+        expect(pager).to_be_hidden()
 
 
 def test_a_customized_trial_is_queued_killed_and_run_again(more: Lab, browser: Browser):

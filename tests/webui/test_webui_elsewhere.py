@@ -201,6 +201,57 @@ def test_beyond_some_thousand_trials_the_manager_sorts_and_searches(
         sight.shot("many-trials")
 
 
+def test_a_result_of_a_small_budget_is_not_the_best(
+    isolated_home: Path, tmp_path: Path, free_port: int, browser: Browser
+):
+    from playwright.sync_api import expect
+    from webui_lab import Lab, looking, store_of_budgets
+
+    directory = tmp_path / "experiments" / "BUDGETSX"
+    store_of_budgets(directory)
+    ExperimentRegistry().add(RegistryEntry("BUDGETSX", directory, 8080, status="STOPPED", name="budgets"))
+    with Lab(view("BUDGETSX", LaunchOptions(port=free_port))) as lab, looking(browser, lab.root) as sight:
+        page = sight.open("/oview")
+        expect(page.locator(".figure", has_text="Best metric, budget 9")).to_contain_text("0.231111")
+        rows = page.locator(".best tbody tr")
+        expect(rows.nth(0)).to_contain_text("t12")
+        expect(rows.nth(1)).to_contain_text("t11")  # of the three with budget 3 the largest
+        expect(page.locator(".failure")).to_contain_text("One trial failed: trial 13 exit code 1: KeyError: 'needle'")
+        page.locator(".failure summary").click()
+        expect(page.locator(".failure pre")).to_contain_text("line 3")
+        sight.shot("budgets-overview")
+
+        page = sight.open("/detail")
+        page.locator(".chart canvas").first.wait_for()
+        page.locator("details.export summary", has_text="Export").click()
+        with page.expect_download() as downloading:
+            page.get_by_role("button", name="Data as CSV").click()
+        lines = downloading.value.path().read_text().splitlines()[1:]
+        assert [float(line.split(",")[4]) for line in lines] == pytest.approx(
+            [1 + place / 100 for place in range(9)] + [0.09 + 1 / 3, 0.1 + 1 / 3, 0.11 + 1 / 3] + [0.12 + 1 / 9],
+            abs=1e-4,
+        )
+        sight.shot("budgets-detail")
+        sight.open("/detail?tab=slices")
+        expect(page.get_by_label("Budget")).to_have_value("1")  # the largest that has enough results
+        page.get_by_label("Budget").select_option("all")
+        assert "budget=all" in page.url
+        sight.open("/detail?tab=parameters")
+        page.get_by_label("How many of the best trials").select_option("20")
+        expect(page.locator(".chart-tools .hint")).to_contain_text("3 of 13")
+
+        page = sight.open("/detail?trial=t13")
+        expect(page.locator(".panel pre")).to_contain_text("KeyError: 'needle'")
+        expect(page.locator(".panel pre")).not_to_contain_text("some words before")
+    assert [point[2] for point in lab_history(directory)][-2:] == pytest.approx([0.11 + 1 / 3, 0.12 + 1 / 9])
+
+
+def lab_history(directory: Path) -> list[list[float]]:
+    from nni.experiment.stored import history
+
+    return history(directory)["best"]
+
+
 def test_it_can_be_used_on_a_phone_and_by_keyboard(lab, browser: Browser):
     from playwright.sync_api import expect
     from webui_lab import looking

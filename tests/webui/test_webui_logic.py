@@ -14,7 +14,7 @@ from nicegui.testing.user_simulation import user_simulation
 from nni.server.viewed import ViewedExperiment
 from nni.webui.customized import CustomizedTrial
 from nni.webui.live import Live
-from nni.webui.overview import _remaining, ended, last_traceback
+from nni.webui.overview import _remaining, ended, last_traceback, traceback_of
 from nni.webui.pages import register
 from nni.webui.steering import duration_or_none, json_object, whole_number, whole_number_or_none
 from nni.webui.text import duration
@@ -148,6 +148,20 @@ def summary(**changes: Any) -> dict[str, Any]:
         "counts": counts,
     }
     return {**known, **changes}
+
+
+def test_before_the_first_trial_has_ended_the_remaining_time_is_not_known():
+    assert _remaining(summary(maxTrialNumber=8, counts={"RUNNING": 2})) == "not known yet"
+
+
+def test_an_error_is_explained_by_the_log_that_ends_as_it_says(tmp_path: Path):
+    trace = "Traceback (most recent call last):\n  File 1\n{}\n"
+    assert traceback_of("KeyError: 'x'", tmp_path) == ("nnimanager.log", "")
+    (tmp_path / "dispatcher.log").write_text(trace.format("ValueError: old"))
+    (tmp_path / "nnimanager.log").write_text(trace.format("OSError: disk full"))
+    name, found = traceback_of("the manager failed: OSError: disk full", tmp_path)
+    assert (name, found.splitlines()[-1]) == ("nnimanager.log", "OSError: disk full")
+    assert traceback_of("something else", tmp_path)[0] == "dispatcher.log"
 
 
 def test_the_remaining_time_is_never_negative():

@@ -153,6 +153,39 @@ def store_of_many(directory: Path, number: int) -> None:
     store.close()
 
 
+def store_of_budgets(directory: Path) -> None:
+    """Write an experiment of Hyperband's: small budgets have the larger results; the last trial failed."""
+    (directory / "db").mkdir(parents=True)
+    store = Store(directory / "db" / "nni.sqlite")
+    config = {
+        "experimentName": "budgets",
+        "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
+        "trialCommand": "true",
+        "trialConcurrency": 1,
+        "advisor": {"name": "Hyperband", "classArgs": {"optimize_mode": "maximize", "R": 9, "eta": 3}},
+        "trainingService": {"platform": "local"},
+    }
+    budgets = [1] * 9 + [3] * 3 + [9]
+    rows = {
+        place: Trial(
+            f"t{place}", place, place, "algorithm", f'{{"x":{place / 10},"TRIAL_BUDGET":{budget}}}',
+            TrialStatus.SUCCEEDED, "", 1000 * place + 1, 1000 * place + 1, 1000 * place + 900, 0, None, 0,
+            str(place / 100 + 1 / budget), place / 100 + 1 / budget,
+        )
+        for place, budget in enumerate(budgets)
+    }  # fmt: skip
+    rows[13] = Trial(
+        "t13", 13, 13, "algorithm", '{"x":1,"TRIAL_BUDGET":9}', TrialStatus.FAILED, "exit code 1: KeyError: 'needle'",
+        1, 14_000, 14_500, 1, None, 0,
+    )  # fmt: skip
+    store.commit(Batch(rows, [], [], Profile(directory.name, config, start_time=1, next_sequence=14)))
+    store.close()
+    trial = directory / "trials" / "t13"
+    trial.mkdir(parents=True)
+    words = "Traceback (most recent call last):\n  File 'trial.py', line 3\nKeyError: 'needle'\n"
+    (trial / "stderr").write_text(f"some words before\n{words}")
+
+
 class Sight:
     """One page in a browser, and what went wrong in it."""
 
@@ -183,8 +216,13 @@ class Sight:
 
     def shot(self, name: str) -> None:
         """Keep a picture, for people who want to see what the tests saw."""
+        self.page.screenshot(path=self.artifact(name))
+
+    @staticmethod
+    def artifact(name: str) -> Path:
+        """Return where a picture is kept."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+        return ARTIFACTS / f"{name}.png"
 
     def has_no_faults(self) -> None:
         assert self.faults == []

@@ -18,6 +18,7 @@ from nni.tools.nnictl import (
     _platform,
     _search_space,
     _stop,
+    _tensorboard,
     _top,
     _trial,
     _update,
@@ -45,6 +46,7 @@ app.add_typer(_log.app, name="log")
 app.add_typer(_config.app, name="config")
 app.add_typer(_algo.app, name="algo")
 app.add_typer(_webui.app, name="webui")
+app.add_typer(_tensorboard.app, name="tensorboard")
 app.add_typer(_platform.app, name="platform")
 
 

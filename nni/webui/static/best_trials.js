@@ -1,13 +1,14 @@
 // The best trials, largest or smallest metric first; how many and which way round stays chosen.
 import { board } from "nni-page/board.js";
+import { BUDGET } from "nni-page/budget.js";
 import { remember, remembered } from "nni-page/address.js";
-import { duration, el, number, statusElement } from "nni-page/format.js";
+import { duration, el, flat, number, statusElement } from "nni-page/format.js";
 
 const SIZES = [5, 10, 20, 50, 100];
 
 export default {
   template: "<div></div>",
-  props: { experiment: String, maximize: Boolean },
+  props: { experiment: String, maximize: Boolean, budgets: Boolean },
   mounted() {
     this.key = `nni-best-${this.experiment}`;
     this.choice = remembered(this.key, { size: 10, largest: this.maximize });
@@ -16,7 +17,7 @@ export default {
     this.table = el(
       "table",
       { class: "plain" },
-      el("thead", {}, el("tr", {}, ...["No.", "ID", "Metric", "Duration", "Status", "Parameters"].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, ...["No.", "ID", "Metric", ...(this.budgets ? ["Budget"] : []), "Duration", "Status", "Parameters"].map((name) => el("th", { scope: "col" }, name)))),
       this.body,
     );
     this.$el.append(this.head(), el("div", { class: "scroll" }, this.table), this.empty);
@@ -46,7 +47,7 @@ export default {
       this.state = state;
     },
     async load() {
-      const order = this.choice.largest ? "-metric" : "metric";
+      const order = `${this.choice.largest ? "-" : ""}${this.budgets ? "budget-" : ""}metric`; // a larger budget first
       const wanted = `/trials?status=SUCCEEDED&order=${order}&limit=${this.choice.size}`;
       try {
         const page = await board.json(wanted);
@@ -67,7 +68,8 @@ export default {
             el("td", {}, String(trial.sequence)),
             el("td", {}, el("a", { href: `${root}/detail?trial=${encodeURIComponent(trial.id)}` }, trial.id)),
             el("td", { class: "strong" }, number(trial.metric)),
-            el("td", {}, duration(trial.endTime - trial.startTime)),
+            this.budgets && el("td", {}, number(trial.parameters?.[BUDGET])),
+            el("td", {}, trial.startTime && trial.endTime ? duration(trial.endTime - trial.startTime) : "–"),
             el("td", {}, statusElement(trial.status)),
             el("td", { class: "parameters" }, parameters(trial.parameters)),
           ),
@@ -79,7 +81,5 @@ export default {
 
 function parameters(value) {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  return Object.entries(value)
-    .map(([name, item]) => `${name} = ${typeof item === "object" ? JSON.stringify(item) : number(item)}`)
-    .join(", ");
+  return [...flat(value)].filter(([name]) => name !== BUDGET).map(([name, item]) => `${name} = ${item}`).join(", ");
 }

@@ -6,8 +6,8 @@ export { echarts };
 
 export function colors() {
   return isDark()
-    ? { text: "#dfe5ec", muted: "#a9b4c0", line: "#3a4450", surface: "#1b2128", accent: "#6db3f2", second: "#f0b13c", scale: ["#30467a", "#2f7f8f", "#45b07c", "#f2d64b"] }
-    : { text: "#1b2430", muted: "#566270", line: "#d9dee5", surface: "#ffffff", accent: "#0b5cad", second: "#c25700", scale: ["#414487", "#2a788e", "#22a884", "#d9b500"] };
+    ? { text: "#dfe5ec", muted: "#a9b4c0", line: "#3a4450", surface: "#1b2128", accent: "#6db3f2", second: "#f0b13c", steps: ["#7f93a8", "#6db3f2", "#e6f2ff"], scale: ["#30467a", "#2f7f8f", "#45b07c", "#f2d64b"] }
+    : { text: "#1b2430", muted: "#566270", line: "#d9dee5", surface: "#ffffff", accent: "#0b5cad", second: "#c25700", steps: ["#9fb3c8", "#3f86c9", "#06315e"], scale: ["#414487", "#2a788e", "#22a884", "#d9b500"] };
 }
 
 export function axis(name, more = {}) {
@@ -15,12 +15,28 @@ export function axis(name, more = {}) {
   return {
     name,
     nameTextStyle: { color: c.muted },
-    axisLine: { lineStyle: { color: c.muted } },
+    axisLine: { onZero: false, lineStyle: { color: c.muted } },
     axisLabel: { color: c.muted, hideOverlap: true, formatter: (value) => (typeof value === "number" ? number(value) : value) },
     splitLine: { lineStyle: { color: c.line } },
     ...more,
   };
 }
+
+// Numbers of trials: room at both ends, so that no point lies on the edge, and no numbers there that no trial has.
+export const trialAxis = (more = {}) => {
+  const room = (range) => Math.max(0.5, 0.015 * (range.max - range.min));
+  return axis("Trial", {
+    type: "value",
+    scale: true,
+    min: (range) => range.min - room(range),
+    max: (range) => range.max + room(range),
+    nameLocation: "middle",
+    nameGap: 26,
+    minInterval: 1,
+    axisLabel: { color: colors().muted, hideOverlap: true, formatter: (value) => (value >= 0 && Number.isInteger(value) ? String(value) : "") },
+    ...more,
+  });
+};
 
 export const base = () => ({
   animation: false,

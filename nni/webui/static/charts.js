@@ -15,7 +15,7 @@ const PAUSE = 2000; // ms between two drawings while trials change
 
 export default {
   template: '<div class="charts"></div>',
-  props: { experiment: String, maximize: Boolean, searchSpace: Object, only: String },
+  props: { experiment: String, maximize: Boolean, budgets: Boolean, searchSpace: Object, only: String },
   mounted() {
     this.host = el("div", { class: "chart-host", role: "tabpanel" });
     if (this.only) this.$el.append(el("div", { class: "card-head" }, el("h2", {}, TABS[this.only][0])));
@@ -67,7 +67,7 @@ export default {
       if (turn !== this.turn) return;
       this.chart?.dispose();
       const open = (id) => id && window.dispatchEvent(new CustomEvent("nni-open-trial", { detail: id }));
-      this.chart = new Chosen(this.host, { maximize: this.maximize, searchSpace: this.searchSpace, open });
+      this.chart = new Chosen(this.host, { maximize: this.maximize, budgets: this.budgets, searchSpace: this.searchSpace, open });
       this.drawn = Date.now();
       this.chart.update();
     },

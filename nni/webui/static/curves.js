@@ -1,6 +1,7 @@
 // Intermediate results of the best and of running trials as curves, with a filter on the value at one of their steps.
 import { board } from "./board.js";
 import * as address from "./address.js";
+import { mix } from "./colors.js";
 import { axis, base, Chart, colors, fill, select, tooltip, zoom } from "./chart.js";
 import { el, number } from "./format.js";
 
@@ -49,6 +50,7 @@ export class Curves extends Chart {
     }
     const turn = (this.turn = (this.turn ?? 0) + 1);
     let found;
+    if (!this.curves.length) this.say("Loading …");
     try {
       found = await board.json(`/curves?${query}`);
     } catch (error) {
@@ -95,13 +97,4 @@ export class Curves extends Chart {
       })),
     };
   }
-}
-
-// A colour between those of a scale.
-export function mix(scale, share) {
-  const at = Math.min(scale.length - 1.000001, Math.max(0, share * (scale.length - 1)));
-  const [from, to] = [scale[Math.floor(at)], scale[Math.floor(at) + 1]];
-  const part = (hex, place) => parseInt(hex.slice(1 + 2 * place, 3 + 2 * place), 16);
-  const blend = [0, 1, 2].map((place) => Math.round(part(from, place) + (at % 1) * (part(to, place) - part(from, place))));
-  return `rgb(${blend.join(",")})`;
 }

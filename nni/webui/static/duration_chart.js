@@ -1,6 +1,6 @@
 // How long each trial took.
 import { board } from "./board.js";
-import { axis, base, Chart, colors, described, tooltip, zoom } from "./chart.js";
+import { axis, base, Chart, colors, described, tooltip, trialAxis, zoom } from "./chart.js";
 import { duration } from "./format.js";
 
 const LARGE = 1000;
@@ -34,7 +34,7 @@ export class DurationChart extends Chart {
         const trial = board.trials.get(item.value[0]);
         return trial && described(trial, board.parameters);
       }),
-      xAxis: axis("Trial", { type: "value", scale: true, min: (range) => range.min - 1, max: (range) => range.max + 1, nameLocation: "middle", nameGap: 26, minInterval: 1, splitLine: { show: false } }),
+      xAxis: trialAxis({ splitLine: { show: false } }),
       yAxis: axis("Duration", { type: "value", axisLabel: { color: colors().muted, formatter: (value) => duration(1000 * value) } }),
       dataZoom: zoom(),
       series: [{ type: "bar", data: rows.map((row) => [row[0], row[1]]), large: rows.length > LARGE, itemStyle: { color: colors().accent }, barMaxWidth: 24, barMinWidth: 1 }],

@@ -21,6 +21,9 @@ export function number(value) {
   return String(Number(value.toPrecision(6)));
 }
 
+// Numbers, among them those that JSON can only name.
+export const isFigure = (value) => typeof value === "number" || value === "NaN" || value === "Infinity" || value === "-Infinity";
+
 export function duration(milliseconds) {
   if (milliseconds == null) return "";
   const whole = Math.max(0, Math.floor(milliseconds / 1000));
@@ -141,3 +144,15 @@ export function check(label, checked, change) {
   return el("label", { class: "check" }, box, ` ${label}`);
 }
 
+// Names and texts of a configuration: what a nested choice chose, and below it what depends on it.
+export function* flat(value, prefix = "", write = number) {
+  for (const [name, item] of Object.entries(value)) {
+    if (item === null || typeof item !== "object" || Array.isArray(item)) {
+      yield [prefix + name, typeof item === "string" ? item : typeof item === "number" ? write(item) : JSON.stringify(item)];
+      continue;
+    }
+    const { _name, ...inner } = item;
+    if (_name !== undefined) yield [prefix + name, String(_name)];
+    yield* flat(inner, `${prefix}${name}/`, write);
+  }
+}

@@ -1,15 +1,20 @@
 // The default metric of all trials over their numbers, with the best so far.
 import { board } from "./board.js";
 import * as address from "./address.js";
-import { axis, base, Chart, colors, described, fill, select, tooltip, zoom } from "./chart.js";
+import { Ranking } from "./budget.js";
+import { axis, base, Chart, colors, described, fill, select, tooltip, trialAxis, zoom } from "./chart.js";
+import { mix } from "./colors.js";
 import { check, number } from "./format.js";
 
+const BEST = "Best so far";
+const NARROW = 560; // pixels that the legend needs for itself
 const LARGE = 2000; // points from which on they are drawn in one stroke
 
 export class MetricChart extends Chart {
   constructor(host, props) {
     super(host, "Default metric");
     this.props = props;
+    this.ranking = new Ranking(props);
     this.curve = address.get("curve", "1") === "1";
     this.log = address.get("ylog") === "1";
     this.key = address.get("key", "default");
@@ -39,12 +44,7 @@ export class MetricChart extends Chart {
       if (value !== null) rows.push({ trial, value });
     }
     rows.sort((a, b) => a.trial.seq - b.trial.seq);
-    let best = null;
-    for (const row of rows) {
-      if (best === null || (this.props.maximize ? row.value > best : row.value < best)) best = row.value;
-      row.best = best;
-    }
-    return rows;
+    return this.ranking.soFar(rows);
   }
 
   update() {
@@ -57,29 +57,46 @@ export class MetricChart extends Chart {
     }
     this.say();
     const c = colors();
-    const points = rows.map((row) => [row.trial.seq, row.value, row.trial.id]);
     const steps = rows.filter((row, place) => place === 0 || place === rows.length - 1 || row.best !== rows[place - 1].best);
     const positive = rows.every((row) => row.value > 0);
     this.draw({
       ...base(),
-      legend: { top: 0, right: 8, textStyle: { color: c.text }, data: this.curve ? ["Trials", "Best so far"] : ["Trials"] },
+      legend: { top: 0, right: 8, type: "scroll", textStyle: { color: c.text } },
       tooltip: tooltip((item) => {
-        if (item.seriesIndex === 1) return `Best so far: ${number(item.value[1])} (trial ${item.value[0]})`;
+        if (item.seriesName === BEST) return `Best so far: ${number(item.value[1])} (trial ${item.value[0]})`;
         const trial = board.trials.get(item.value[0]);
         return trial && described(trial, board.parameters);
       }),
-      xAxis: axis("Trial", { type: "value", scale: true, nameLocation: "middle", nameGap: 26, minInterval: 1 }),
-      yAxis: axis(this.key === "default" ? "Default metric" : this.key, { type: this.log && positive ? "log" : "value", scale: true, nameTextStyle: { align: "left", color: c.muted } }),
+      xAxis: trialAxis(),
+      yAxis: axis(this.chart.getWidth() < NARROW ? "" : this.key === "default" ? "Default metric" : this.key, { type: this.log && positive ? "log" : "value", scale: true, nameTextStyle: { align: "left", color: c.muted } }),
       dataZoom: zoom(),
       series: [
-        {
-          type: "scatter", name: "Trials", data: points, symbolSize: points.length > LARGE ? 3 : 7, large: points.length > LARGE, progressive: 0,
-          itemStyle: { color: c.accent, opacity: points.length > LARGE ? 0.45 : 0.8 }, dimensions: ["x", "y"], encode: { x: 0, y: 1 },
-        },
+        ...this.groups(rows).map(({ name, shown, color, size }) => ({
+          type: "scatter", name, data: shown.map((row) => [row.trial.seq, row.value, row.trial.id]), symbolSize: rows.length > LARGE ? 3 : size, large: rows.length > LARGE, progressive: 0,
+          itemStyle: { color, opacity: rows.length > LARGE ? 0.45 : 0.8 }, dimensions: ["x", "y"], encode: { x: 0, y: 1 },
+        })),
         ...(this.curve
-          ? [{ type: "line", name: "Best so far", data: steps.map((row) => [row.trial.seq, row.best]), step: "end", symbol: steps.length > 40 ? "none" : "circle", symbolSize: 5, itemStyle: { color: c.second }, lineStyle: { width: 2, color: c.second }, z: 3 }]
+          ? [{ type: "line", name: BEST, data: steps.map((row) => [row.trial.seq, row.best]), step: "end", symbol: steps.length > 40 ? "none" : "circle", symbolSize: 5, itemStyle: { color: c.second }, lineStyle: { width: 2, color: c.second }, z: 3 }]
           : []),
       ],
     });
+  }
+
+  // The points by their budgets, larger ones lighter or darker and larger; all in one where there are none.
+  groups(rows) {
+    const c = colors();
+    const budgets = this.ranking.all(rows.map((row) => row.trial));
+    if (!budgets.length) return [{ name: "Trials", shown: rows, color: c.accent, size: 7 }];
+    const share = (place) => (budgets.length > 1 ? place / (budgets.length - 1) : 1);
+    const rest = rows.filter((row) => this.ranking.budget(row.trial) === null);
+    return [
+      ...(rest.length ? [{ name: "No budget", shown: rest, color: c.muted, size: 5 }] : []),
+      ...budgets.map((budget, place) => ({
+        name: `Budget ${number(budget)}`,
+        shown: rows.filter((row) => this.ranking.budget(row.trial) === budget),
+        color: mix(c.steps, share(place)),
+        size: 5 + 5 * share(place),
+      })),
+    ];
   }
 }

@@ -1,8 +1,9 @@
 // Hyper-parameters of the best trials as parallel coordinates; axes are added, removed and put into another order.
 import { board } from "./board.js";
 import * as address from "./address.js";
+import { Ranking } from "./budget.js";
 import { base, Chart, colors, fill, select } from "./chart.js";
-import { el, number } from "./format.js";
+import { el, isFigure, number } from "./format.js";
 
 const MOST = 2000; // lines that are drawn
 const FULL = 500; // trials up to which all of them are shown at first
@@ -44,17 +45,17 @@ export class Parallel extends Chart {
     const place = board.parameters.indexOf(name);
     for (const trial of board.trials.values()) {
       const value = trial.p[place];
-      if (value !== undefined && value !== null && typeof value !== "number") return "category";
+      if (value !== undefined && value !== null && !isFigure(value)) return "category";
     }
     return "value";
   }
 
   ranked() {
-    const sign = this.props.maximize ? -1 : 1;
+    const ranking = new Ranking(this.props);
     return [...board.trials.values()]
       .map((trial) => ({ trial, value: board.value(trial, this.key) }))
       .filter((item) => item.value !== null)
-      .sort((a, b) => sign * (a.value - b.value));
+      .sort((a, b) => ranking.compare(a, b));
   }
 
   lines() {
@@ -100,7 +101,8 @@ export class Parallel extends Chart {
     const types = this.axes.map((name) => this.type(name));
     const common = (place) => ({
       dim: place,
-      nameTextStyle: { color: c.text, fontSize: 11, overflow: "truncate", width: 110 },
+      nameTextStyle: { color: c.text, fontSize: 11, align: place === 0 ? "left" : "center" },
+      nameTruncate: { maxWidth: 130, ellipsis: "…" },
       axisLine: { lineStyle: { color: c.muted } },
       axisLabel: { color: c.text, fontSize: 11, overflow: "truncate", width: 80, formatter: (value) => (typeof value === "number" ? number(value) : String(value)) },
       areaSelectStyle: { color: c.accent, opacity: 0.25, borderColor: c.accent },
@@ -110,7 +112,7 @@ export class Parallel extends Chart {
         const known = [...new Set(lines.map((line) => String(line.values[place] ?? "")).filter(Boolean))].sort((a, b) => Number(a) - Number(b) || a.localeCompare(b));
         return { ...common(place), name, type: "category", data: known };
       }
-      const positive = lines.every((line) => line.values[place] === null || line.values[place] > 0);
+      const positive = lines.every((line) => typeof line.values[place] !== "number" || line.values[place] > 0);
       const log = this.isLog(name) && positive;
       const node = (this.props.searchSpace ?? {})[name];
       const known = log && LOG.has(node?._type) && node._type.endsWith("uniform"); // decades would leave half of the axis empty
@@ -128,7 +130,7 @@ export class Parallel extends Chart {
       series: [
         {
           type: "parallel",
-          data: lines.map((line) => line.values.map((value, place) => (value === null ? "-" : types[place] === "category" ? String(value) : value))),
+          data: lines.map((line) => line.values.map((value, place) => (value === null ? "-" : types[place] === "category" ? String(value) : typeof value === "number" ? value : "-"))),
           lineStyle: { width: lines.length > 200 ? 1 : 1.5, opacity: lines.length > 500 ? 0.25 : 0.55 },
           inactiveOpacity: 0.03,
           activeOpacity: 0.9,

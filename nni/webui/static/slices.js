@@ -1,10 +1,12 @@
 // Each parameter against the metric, two parameters as a map, and how much each one decided.
 import { board } from "./board.js";
 import * as address from "./address.js";
+import { BUDGET, Ranking } from "./budget.js";
 import { axis, base, Chart, colors, described, fill, select, tooltip } from "./chart.js";
-import { el, number } from "./format.js";
+import { el, isFigure, number } from "./format.js";
 
 const MOST = 1200; // points of one slice
+const ENOUGH = 8; // results of one budget
 const CELLS = 36; // of a map, in each direction
 const LOG = new Set(["loguniform", "qloguniform", "lognormal", "qlognormal"]);
 
@@ -16,7 +18,10 @@ export class Slices extends Chart {
     this.y = address.get("y");
     this.first = select("Parameter", [], this.x, (value) => this.choose({ x: value, y: value ? this.y : "" }));
     this.second = select("Second parameter", [], this.y, (value) => this.choose({ y: value }));
-    this.tools.append(this.first, this.second);
+    this.ranking = new Ranking(props);
+    this.budget = address.get("budget");
+    this.third = select("Budget", [], this.budget, (value) => this.choose({ budget: value }));
+    this.tools.append(this.first, this.second, this.third);
     this.exports(() => [["trial", "id", ...board.parameters, "metric"], ...this.rows().map((trial) => [trial.seq, trial.id, ...board.parameters.map((_, place) => trial.p[place]), trial.metric])]);
     this.chart.on("click", (event) => props.open?.(board.trials.get(event.data?.[2] ?? event.data?.[3])?.id));
     board.json("/importance").then((found) => this.weigh(found.items), () => {});
@@ -36,12 +41,12 @@ export class Slices extends Chart {
 
   choose(change) {
     Object.assign(this, change);
-    address.set({ x: this.x, y: this.y });
+    address.set({ x: this.x, y: this.y, budget: this.budget });
     this.update();
   }
 
   rows() {
-    const rows = [...board.trials.values()].filter((trial) => typeof trial.metric === "number");
+    const rows = this.ofBudget([...board.trials.values()].filter((trial) => typeof trial.metric === "number"));
     if (rows.length <= MOST) return rows;
     const sign = this.props.maximize ? -1 : 1;
     const best = [...rows].sort((a, b) => sign * (a.metric - b.metric)).slice(0, MOST / 3);
@@ -49,8 +54,20 @@ export class Slices extends Chart {
     return [...new Set([...best, ...rows.filter((_, place) => place % every === 0)])];
   }
 
+  // Results of several budgets make no common picture: those of the largest that has enough of them, unless chosen.
+  ofBudget(trials) {
+    const budgets = this.ranking.all(trials);
+    this.third.hidden = budgets.length < 2;
+    if (budgets.length < 2) return trials;
+    const number_ = (budget) => trials.filter((trial) => this.ranking.budget(trial) === budget).length;
+    const usual = budgets.filter((budget) => number_(budget) >= ENOUGH).at(-1) ?? "all";
+    const shown = this.budget === "" ? usual : this.budget === "all" ? "all" : Number(this.budget);
+    fill(this.third, [["all", "All budgets"], ...budgets.map((budget) => [budget, `Budget ${number(budget)}`])], shown);
+    return shown === "all" ? trials : trials.filter((trial) => this.ranking.budget(trial) === shown);
+  }
+
   update() {
-    const names = board.parameters;
+    const names = board.parameters.filter((name) => !this.props.budgets || name !== BUDGET);
     fill(this.first, [["", "All parameters"], ...names.map((name) => [name])], this.x);
     fill(this.second, [["", "against the metric"], ...names.filter((name) => name !== this.x).map((name) => [name, `and ${name}`])], this.y);
     this.second.hidden = !this.x;
@@ -72,12 +89,12 @@ export class Slices extends Chart {
     const place = board.parameters.indexOf(name);
     const node = (this.props.searchSpace ?? {})[name];
     const values = rows.map((trial) => trial.p[place]).filter((value) => value !== undefined && value !== null);
-    if (node?._type === "choice" || values.some((value) => typeof value !== "number")) {
+    if (node?._type === "choice" || values.some((value) => !isFigure(value))) {
       const known = [...new Set(values.map(String))].sort((a, b) => Number(a) - Number(b) || a.localeCompare(b));
       return { type: "category", data: known, at: (trial) => (trial.p[place] == null ? null : known.indexOf(String(trial.p[place]))) };
     }
-    const log = LOG.has(node?._type) && values.every((value) => value > 0);
-    return { type: log ? "log" : "value", scale: true, at: (trial) => trial.p[place] ?? null };
+    const log = LOG.has(node?._type) && values.every((value) => typeof value !== "number" || value > 0);
+    return { type: log ? "log" : "value", scale: true, at: (trial) => (typeof trial.p[place] === "number" ? trial.p[place] : null) };
   }
 
   slices(rows, names) {

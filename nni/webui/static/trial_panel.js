@@ -1,7 +1,7 @@
 // One trial in full: parameters, results, logs, files, model.
 import { board } from "./board.js";
 import { Curves } from "./curves.js";
-import { copy, duration, el, number, python, statusElement, time } from "./format.js";
+import { copy, duration, el, flat, number, python, statusElement, time } from "./format.js";
 import { logView } from "./log.js";
 
 const UNENDED = new Set(["WAITING", "RUNNING", "UNKNOWN"]);
@@ -99,7 +99,7 @@ const linked = (address) => (address.startsWith("https:") ? el("a", { href: addr
 
 function parameters(body, full) {
   if (!full) return;
-  const plain = full.parameters !== null && typeof full.parameters === "object" ? Object.entries(full.parameters) : [["value", full.parameters]];
+  const plain = full.parameters !== null && typeof full.parameters === "object" ? [...flat(full.parameters, "", String)] : [["value", text(full.parameters)]];
   const result = full.value !== null && typeof full.value === "object" ? Object.entries(full.value) : [["default", full.value]];
   const facts = [
     ["Start", time(full.startTime) || "–"],
@@ -113,17 +113,31 @@ function parameters(body, full) {
     ["Directory", full.directory],
     ...(full.storage ? [["Shared storage", linked(full.storage)]] : []),
   ];
+  if (full.status === "FAILED") body.append(failure(full));
   const block = (title, rows) => el("div", { class: "panel-block" }, el("h3", {}, title), rows);
   const noResult = full.value === null ? el("p", { class: "empty" }, full.status === "SUCCEEDED" ? "The trial ended well, but reported no final result." : "No final result.") : table(result.map(([name, value]) => [name, typeof value === "number" ? number(value) : text(value)]));
   body.append(
     el(
       "div",
       { class: "panel-columns" },
-      block("Parameters", table(plain.map(([name, value]) => [name, text(value)]))),
+      block("Parameters", table(plain)),
       block("Final result", noResult),
       block("Trial", table(facts)),
     ),
   );
+}
+
+// The last traceback that a failed trial wrote; nothing if there is none.
+function failure(full) {
+  const place = el("div", { class: "failure" });
+  board.text(`/trial-log/${full.id}/stderr?tail=300`).then(
+    (said) => {
+      const start = said.lastIndexOf("Traceback (most recent call last)");
+      if (start >= 0) place.append(el("details", { open: true }, el("summary", {}, "Traceback"), el("pre", { class: "code", tabindex: "0" }, said.slice(start).trimEnd())));
+    },
+    () => {}, // no such file
+  );
+  return place;
 }
 
 function intermediates(body, trial) {

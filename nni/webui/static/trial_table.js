@@ -4,7 +4,8 @@ import * as AgGrid from "nicegui-aggrid";
 import { board } from "nni-page/board.js";
 import * as address from "nni-page/address.js";
 import { Filters } from "nni-page/filters.js";
-import { copy, csv, duration, el, icon, number, python, save, statusElement, time } from "nni-page/format.js";
+import { pager } from "nni-page/pager.js";
+import { copy, csv, duration, el, icon, isFigure, number, python, save, statusElement, time } from "nni-page/format.js";
 
 // Fetched when they are first wanted.
 const compare = async (trials) => (await import("nni-page/compare.js")).compare(trials);
@@ -14,6 +15,7 @@ const PANEL = 460; // height of an opened trial
 const UNENDED = new Set(["WAITING", "RUNNING", "UNKNOWN"]);
 const DEFAULT_PARAMETERS = 6;
 const PAGE = 50;
+const [FEW, HEAD, ROW] = [12, 40, 34]; // rows up to which the table is only as high as they are; heights
 
 // Sorting is done in `sortRows`, once for all rows: the grid itself would read both values again for each comparison.
 const same = () => 0;
@@ -58,9 +60,10 @@ export default {
     this.filters = new Filters(() => this.filtered());
     this.count = el("span", { class: "hint", role: "status" });
     this.gridHost = el("div", { class: "grid-host" });
+    this.pager = pager((size) => this.resize(size));
     this.below = el("div", { class: "below" });
     this.empty = el("p", { class: "empty", hidden: true });
-    this.$el.append(this.toolbar(), this.filters.element, this.gridHost, this.empty, this.below);
+    this.$el.append(this.toolbar(), this.filters.element, this.gridHost, this.pager.element, this.empty, this.below);
     this.offs = [board.on("trials", (change) => this.changed(change))];
     this.onOpen = (event) => this.reveal(event.detail);
     window.addEventListener("nni-open-trial", this.onOpen);
@@ -112,10 +115,10 @@ export default {
       const plain = [
         { colId: "open", headerName: "", width: 44, pinned: this.narrow() ? null : "left", sortable: false, resizable: false, lockPosition: "left", cellClass: "tight", cellRenderer: (cell) => this.opener(cell) },
         this.column("seq", "No.", (trial) => trial.seq, { width: 80, ...figure }),
-        this.column("id", "ID", (trial) => trial.id, { width: 90, cellClass: "mono" }),
-        this.column("status", "Status", (trial) => trial.status, { width: 150, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
-        this.column("metric", "Default metric", (trial) => trial.metric, { width: 140, ...figure, cellClass: ["strong", "ag-right-aligned-cell"] }),
-        this.column("duration", "Duration", (trial) => board.duration(trial), { width: 105, ...figure, valueFormatter: (cell) => duration(cell.value) }),
+        this.column("id", "ID", (trial) => trial.id, { width: 84, cellClass: "mono" }),
+        this.column("status", "Status", (trial) => trial.status, { width: 146, cellRenderer: (cell) => (cell.value ? this.status(cell) : "") }),
+        this.column("metric", "Default metric", (trial) => trial.metric, { width: 150, ...figure, cellClass: ["strong", "ag-right-aligned-cell"] }),
+        this.column("duration", "Duration", (trial) => board.duration(trial), { width: 95, ...figure, valueFormatter: (cell) => duration(cell.value) }),
         this.column("start", "Start time", (trial) => trial.start, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
         this.column("end", "End time", (trial) => trial.end, { width: 165, ...figure, valueFormatter: (cell) => time(cell.value) }),
         this.column("intermediates", "Intermediate count", (trial) => trial.count, { width: 120, ...figure }),
@@ -125,10 +128,17 @@ export default {
         this.column("tags", "Tags", (trial) => trial.tags.join(", "), { width: 130, sortable: !this.paged }),
         this.column("note", "Note", (trial) => trial.note, { width: 220, sortable: !this.paged, tooltipValueGetter: (cell) => cell.value }),
       ];
-      const parameters = board.parameters.map((name, place) => this.column(`parameter:${name}`, name, (trial) => trial.p[place], { width: 130, valueFormatter: (cell) => number(cell.value) }));
-      const metrics = board.metrics.map((name, place) => this.column(`metric:${name}`, `Metric ${name}`, (trial) => trial.m[place], { width: 130, valueFormatter: (cell) => number(cell.value), sortable: !this.paged }));
-      const actions = { colId: "actions", headerName: "", width: 132, pinned: this.narrow() ? null : "right", sortable: false, resizable: false, cellClass: "tight", cellRenderer: (cell) => this.actions(cell) };
+      const parameters = board.parameters.map((name, place) => this.column(`parameter:${name}`, name, (trial) => trial.p[place], this.shape(name, place)));
+      const metrics = board.metrics.map((name, place) => this.column(`metric:${name}`, `Metric ${name}`, (trial) => trial.m[place], { width: 130, ...figure, sortable: !this.paged }));
+      const actions = { colId: "actions", headerName: "", width: this.readOnly ? 44 : 124, pinned: this.narrow() ? null : "right", sortable: false, resizable: false, cellClass: "tight", cellRenderer: (cell) => this.actions(cell) };
       return [...plain, ...parameters, ...metrics, actions];
+    },
+    // Numbers stand at the right, one below the other; a column is as wide as its name needs.
+    shape(name, place) {
+      const values = [...board.trials.values()].slice(0, 200).map((trial) => trial.p[place]).filter((value) => value !== undefined && value !== null);
+      const numeric = values.length > 0 && values.every(isFigure);
+      const width = Math.min(200, Math.max(numeric ? 100 : 90, 46 + 7.2 * name.length));
+      return { width, ...(numeric ? { type: "rightAligned" } : {}), valueFormatter: (cell) => number(cell.value) };
     },
     narrow() {
       return window.innerWidth < 700;
@@ -196,12 +206,12 @@ export default {
         ensureDomOrder: true,
         pagination: true,
         paginationPageSize: address.remembered("nni-page-size", PAGE),
-        paginationPageSizeSelector: [20, 50, 100, 500],
+        suppressPaginationPanel: true, // its numbers would count opened trials as further ones
         asyncTransactionWaitMillis: 100,
-        overlayNoRowsTemplate: '<span class="empty">No trial fits this search.</span>',
+        suppressNoRowsOverlay: true,
         onSelectionChanged: () => this.selectionChanged(),
         onSortChanged: () => this.sorted(),
-        onPaginationChanged: (event) => event.newPageSize && address.remember("nni-page-size", this.api.paginationGetPageSize()),
+        onPaginationChanged: () => this.paginated(),
         onCellKeyDown: (cell) => cell.event.key === "Enter" && cell.event.target.tagName !== "BUTTON" && cell.data && !cell.data.detail && this.toggle(cell.data),
         onCellDoubleClicked: (cell) => cell.data && !cell.data.detail && this.toggle(cell.data),
         onModelUpdated: () => this.counted(),
@@ -295,10 +305,31 @@ export default {
       const total = this.paged ? board.total : board.trials.size;
       const shown = !this.filters.active ? total : this.paged ? (this.found ?? total) : this.matching();
       const none = total === 0;
-      this.empty.hidden = !none;
+      this.empty.hidden = shown > 0;
       this.gridHost.hidden = none;
-      this.empty.textContent = "No trial yet. The first one appears as soon as the tuner has suggested its parameters.";
+      this.empty.textContent = none ? "No trial yet. The first one appears as soon as the tuner has suggested its parameters." : "No trial fits this search. Take a condition away, or choose other statuses.";
+      this.fit(shown);
       this.count.textContent = none ? "" : this.filters.active ? `${shown} of ${total}` : `${total}`;
+    },
+    // A few trials need no tall table.
+    fit(shown) {
+      const few = shown > 0 && shown < FEW && !this.opened.size;
+      this.gridHost.style.height = few ? `${HEAD + ROW * shown}px` : shown ? "" : `${HEAD + ROW}px`;
+      this.gridHost.style.minHeight = few || !shown ? "0" : "";
+      this.paginated();
+    },
+    paginated() {
+      if (!this.api || this.api.isDestroyed()) return;
+      const size = this.api.paginationGetPageSize();
+      const page = this.api.paginationGetCurrentPage();
+      const [from, to] = [page * size, Math.min((page + 1) * size, this.api.paginationGetRowCount())];
+      const opened = [...this.opened.keys()].map((seq) => this.api.getRowNode(`detail-${seq}`)?.rowIndex).filter((place) => place != null);
+      const trials = (place) => place - opened.filter((other) => other < place).length;
+      this.pager.show({ first: trials(from) + 1, last: trials(to), total: trials(this.api.paginationGetRowCount()), page, pages: this.api.paginationGetTotalPages(), size, go: (wanted) => this.api.paginationGoToPage(wanted) });
+    },
+    resize(size) {
+      address.remember("nni-page-size", size);
+      this.api.setGridOption("paginationPageSize", size);
     },
     matching() {
       let matching = 0;
@@ -348,7 +379,10 @@ export default {
         }
         this.opened.set(trial.seq, detail);
         if (!this.paged) this.api.refreshClientSideRowModel("sort");
+        this.fit(this.paged ? (this.found ?? board.total) : this.matching());
+        requestAnimationFrame(() => panel.element.scrollIntoView({ block: "nearest" }));
       }
+      this.counted();
       address.set({ trial: [...this.opened.keys()].map((seq) => board.trials.get(seq)?.id).at(-1) ?? "" });
       const node = this.api.getRowNode(String(trial.seq));
       if (node) this.api.refreshCells({ rowNodes: [node], columns: ["open"], force: true });

@@ -31,7 +31,7 @@ dev: $(VENV)/.installed-dev  ## NNI and the tools of its developers into .venv
 
 test: $(VENV)/.installed-dev  ## the whole test suite
 	@.ci/install-browser
-	@.ci/install-sshd
+	@.ci/install-servers
 	@.ci/install-azurite
 	@$(RUN) $(PY) -m pytest -n $(WORKERS)
 

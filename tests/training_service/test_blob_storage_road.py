@@ -103,14 +103,16 @@ def write_config(tmp_path: Path, server: Any, azurite: Any, container: Any) -> C
         config = {
             "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
             "trialCommand": "python3 trial.py",
+            "trialCodeDirectory": str(folder),
             "trialConcurrency": 1,
             "maxTrialNumber": 2,
             "tuner": {"name": "Random"},
             "trainingService": {"platform": "remote", "machineList": [{**machine, "pythonPath": python_path}]},
             "sharedStorage": {**blob, "remoteMountPoint": "./blob", "localMounted": "nomount", **storage},
         }
-        (folder / "config.yml").write_text(json.dumps(config))
-        return str(folder / "config.yml")
+        path = tmp_path / "config.yml"  # with the key in it: not in the directory that is sent
+        path.write_text(json.dumps(config))
+        return str(path)
 
     return write
 

@@ -18,6 +18,7 @@ from nni.training_service.base import (
     TrialForm,
     TrialJobDetail,
 )
+from nni.training_service.bookkeeping import now
 
 _logger = logging.getLogger(__name__)
 _PATIENCE = 5.0  # seconds that a trial waits in one service before another one that may have room gets it
@@ -50,6 +51,7 @@ class HybridTrainingService(TrainingService):
         self._waiting: dict[str, float] = {}
         self._running: set[str] = set()
         self._refused: list[str] = []
+        self._status_listeners: list[StatusListener] = []
         self._in_transit: str | None = None
         self._late_cancel: bool | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -101,9 +103,9 @@ class HybridTrainingService(TrainingService):
 
     async def _move_all(self) -> None:
         """Give trials that have waited long enough to services that may have room for them."""
-        now = time.monotonic()
-        impatient = [trial_id for trial_id, since in self._waiting.items() if now - since >= _PATIENCE]
-        self._full |= {self._places[trial_id]: now for trial_id in impatient if trial_id in self._places}
+        moment = time.monotonic()
+        impatient = [trial_id for trial_id, since in self._waiting.items() if moment - since >= _PATIENCE]
+        self._full |= {self._places[trial_id]: moment for trial_id in impatient if trial_id in self._places}
         for trial_id in impatient:
             origin = self._places.get(trial_id)
             targets = [name for name in self._usable if name != origin and not self._is_full(name)]
@@ -121,16 +123,29 @@ class HybridTrainingService(TrainingService):
             _logger.info("trial %s waited in %s and is given to %s", trial_id, origin, target)
             self._waiting.pop(trial_id, None)
             self._active[origin].pop(trial_id, None)
-            try:
-                await self._hand_over(detail.form, target)
-            except OSError as error:
-                _logger.warning("trial %s cannot be started in %s: %s", trial_id, target, error)
-                await self._hand_over(detail.form, origin)
+            await self._hand_over_surely(detail, [target, origin])
         elif trial_id in self._waiting:
             self._waiting[trial_id] = time.monotonic()
         self._in_transit = None
         if self._late_cancel is not None:
             await self.cancel_trial_job(trial_id, is_early_stopped=self._late_cancel)
+
+    async def _hand_over_surely(self, detail: TrialJobDetail, names: list[str]) -> None:
+        """Give a trial to the first service that takes it; until one does, nobody else would start or end it."""
+        while self._late_cancel is None:
+            for name in names:
+                try:
+                    await self._hand_over(detail.form, name)
+                except OSError as error:  # of this machine's disk
+                    _logger.warning("trial %s cannot be started in %s: %s; trying again", detail.id, name, error)
+                else:
+                    return
+            await asyncio.sleep(_PAUSE)
+        detail.status = TrialStatus.EARLY_STOPPED if self._late_cancel else TrialStatus.USER_CANCELED
+        detail.is_early_stopped, detail.end_time = self._late_cancel, now()
+        self._late_cancel = None
+        for listener in self._status_listeners:
+            listener(detail)
 
     async def _hand_over(self, form: TrialForm, name: str) -> TrialJobDetail:
         self._remember(form.id, name)
@@ -176,6 +191,7 @@ class HybridTrainingService(TrainingService):
 
     def add_trial_job_status_listener(self, listener: StatusListener) -> None:
         """Have `listener` called whenever a trial's status changes."""
+        self._status_listeners.append(listener)
         for service in self._services.values():
             service.add_trial_job_status_listener(listener)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nni.common.errors import NniError
 from nni.store import TrialStatus
 from nni.testing.training_service import Observer, TrainingServiceConformance, form
-from nni.training_service import TrainingService
+from nni.training_service import TrainingService, TrialForm, TrialJobDetail
 from nni.training_service.hybrid import HybridTrainingService
 from nni.training_service.local import LocalSettings, LocalTrainingService
 from nni.training_service.pool import (
@@ -208,6 +209,42 @@ async def test_a_trial_that_waits_everywhere_can_be_cancelled(tmp_path: Path):
     await pair.hybrid.cancel_trial_job(waits)
     await seen.until(lambda: seen.ended(waits), "the end")
     assert seen.history[waits][-1] is TrialStatus.USER_CANCELED
+    await seen.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("is_canceled", [False, True])
+async def test_a_trial_that_no_service_can_take_for_a_while_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_canceled: bool
+):
+    """As with a full disk here while a trial is on its way from one service to the other."""
+    pair = Pair(tmp_path)
+    pair.sites["one"].is_cut = True
+    await asyncio.wait_for(pair.hybrid.prepare(), 60)
+    seen = Observer(pair.hybrid)
+    is_full = True
+    for pool in pair.pools.values():
+        submit = pool.submit_trial_job
+
+        async def unless_full(form: TrialForm, submit: Any = submit) -> TrialJobDetail:
+            if is_full and "t0" in seen.history:
+                raise OSError(28, "No space left on device")
+            detail: TrialJobDetail = await submit(form)
+            return detail
+
+        monkeypatch.setattr(pool, "submit_trial_job", unless_full)
+    await pair.hybrid.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: pair.hybrid._in_transit == "t0", "its way")
+    if is_canceled:
+        await pair.hybrid.cancel_trial_job("t0")
+        await seen.until(lambda: seen.ended("t0"), "the end")
+        assert seen.history["t0"][-1] is TrialStatus.USER_CANCELED
+    else:
+        is_full = False
+        pair.let_go("t0")
+        await seen.until(lambda: seen.ended("t0"), "the end")
+        assert pair.ran_on("t0") == "two"
     await seen.close()
 
 

@@ -70,7 +70,7 @@ def test_an_unknown_platform_lists_what_is_installed(install: Callable[..., None
     install("nni-farm", "farm = farm_of_tests:FarmConfig", GOOD)
     with pytest.raises(ConfigError, match="unknown platform 'farn', did you mean 'farm'"):
         config_of({"platform": "farn"})
-    with pytest.raises(ConfigError, match=r"unknown platform 'xyzxyz', expected one of 'local', .*'slurm', 'farm'"):
+    with pytest.raises(ConfigError, match=r"unknown platform 'xyzxyz', expected one of 'local', .*'ray', 'farm'"):
         config_of({"platform": "xyzxyz"})
 
 

@@ -33,6 +33,8 @@ FULL = {
     "maxRunners": 8,
     "idleMinutes": 1,
     "reuseMode": False,
+    "lostAfter": "10m",
+    "rerunLostTrials": 2,
 }
 
 

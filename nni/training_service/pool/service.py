@@ -452,7 +452,8 @@ class PoolTrainingService(BookkeepingService[Job]):
         if detail.start_time is None:
             detail.start_time = message.start + job.link.skew
         root = job.link.hello.root if job.link.hello else ""
-        there = f"ssh://{job.link.name}{root}/trials/{job.key}"
+        scheme = "ssh" if self._settings.platform == "remote" else self._settings.platform
+        there = f"{scheme}://{job.link.name}{root}/trials/{job.key}"
         detail.url = there if self._storage is None else self._storage.place(job.key)
         detail.tags = [job.link.name]
         if detail.status is not TrialStatus.RUNNING:

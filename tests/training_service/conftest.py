@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -323,3 +324,13 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     yield Azurite(port)
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def machines_end(tmp_path: Path) -> Iterator[None]:
+    """End what a test left on machines that it played with directories: of a machine that was cut off nobody does."""
+    yield
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(process.environ().get("HOME", "/")).is_relative_to(tmp_path):
+                process.kill()

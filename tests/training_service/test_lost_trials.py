@@ -25,7 +25,7 @@ from nni.training_service.pool import (
 from nni.training_service.pool.job import LocalCopy
 from nni.trial_runner.script import TrialFiles
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("machines_end")]
 EXPERIMENT = "ABCDEFGH"
 # Reports a step, its process id and its place; waits for a file on the machine where the test wants it to.
 TRIAL = """

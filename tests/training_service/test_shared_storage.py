@@ -143,6 +143,7 @@ def served(azurite: Any, tmp_path: Path) -> Iterator[tuple[Path, psutil.Process,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("machines_end")
 async def test_a_storage_that_does_not_answer_holds_up_who_looks_at_it_but_not_the_runner(
     served: tuple[Path, psutil.Process, Any], tmp_path: Path
 ):

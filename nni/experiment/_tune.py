@@ -112,7 +112,7 @@ def tune(
     config.trial_command = function
     config.experiment_name = name or getattr(function, "__name__", None) or type(function).__name__
     config.search_space = dict(search_space)
-    config.constraints = list(constraints) or None
+    config.constraints = constraints or None  # type: ignore[assignment]  # converted on assignment
     config.trial_concurrency = concurrency
     config.max_trial_number = max_trials
     config.max_experiment_duration = _duration(max_duration)

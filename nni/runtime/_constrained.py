@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nni.common.errors import NniError
-from nni.runtime._failure import call
+from nni.runtime._failure import AlgorithmError, call
 from nni.runtime.msg_dispatcher import takes_keywords
 from nni.tuner import Tuner
 
@@ -17,6 +17,10 @@ Satisfies = Callable[[Any], bool]
 
 _MOST_ATTEMPTS = 2000  # for one configuration
 _STRIDE = 2**40  # between the ids of attempts, as a tuner must never see the same id twice
+
+
+class UnsatisfiedError(AlgorithmError, NniError):
+    """A tuner finds nothing that satisfies the constraints; the user reads this as it is, without a method's name."""
 
 
 def constrained(tuner: Tuner, satisfies: Satisfies) -> Tuner:
@@ -63,7 +67,7 @@ class ConstrainedTuner(Tuner):
 
         Raises
         ------
-        NniError
+        UnsatisfiedError
             If the tuner suggests none in 2000 attempts.
         """
         kwargs = kwargs if takes_keywords(self.tuner.generate_parameters) else {}
@@ -76,7 +80,7 @@ class ConstrainedTuner(Tuner):
                     _logger.debug("parameter %d: %d suggestions violated a constraint", parameter_id, attempt)
                 return parameters
             self.tuner.trial_end(number, success=False)
-        raise NniError(
+        raise UnsatisfiedError(
             f"{type(self.tuner).__name__} suggested {_MOST_ATTEMPTS} configurations that violate a constraint; "
             "is there any that does not?"
         )
@@ -119,7 +123,7 @@ class ConstrainedBatches(ConstrainedTuner):
             found += self._accepted(wanted, numbers, batch)
             if len(batch) < len(numbers):
                 return found
-        raise NniError(f"{type(self.tuner).__name__} suggested nothing that satisfies the constraints")
+        raise UnsatisfiedError(f"{type(self.tuner).__name__} suggested nothing that satisfies the constraints")
 
     def _accepted(self, wanted: Sequence[int], numbers: Sequence[int], batch: Sequence[Any]) -> list[Any]:
         """Return what satisfies the constraints, under the first of the wanted ids; the rest has failed."""

@@ -54,7 +54,7 @@ def test_functions_hold_beside_expressions(peer):
     [
         ("raising", "constraint rules.raising failed for {'x': "),
         ("undecided", "constraint rules.undecided returned 'yes' for {'x': "),
-        ("impossible", "suggested 2000 configurations that violate a constraint; is there any that does not?"),
+        ("impossible", "HyperoptTuner suggested 2000 configurations that violate a constraint; is"),
     ],
 )
 def test_a_function_that_gives_no_answer_is_named_with_the_configuration(peer, name, message):
@@ -62,7 +62,7 @@ def test_a_function_that_gives_no_answer_is_named_with_the_configuration(peer, n
     peer.initialize(SPACE)
     peer.tell("RequestTrialJobs", 1)
     error = peer.expect("Error")
-    assert message in error["message"]
+    assert error["message"].startswith(message)
     assert "\n" not in error["message"]
     assert error["fatal"] is True
     if name == "raising":

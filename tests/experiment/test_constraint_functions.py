@@ -95,3 +95,9 @@ def test_what_cannot_go_to_another_process_is_named_before_anything_starts(home:
     with pytest.raises(NniError, match=r"constraints\[1\] cannot be sent to the tuner's process: the variable 'lock'"):
         nni.tune(layers, SPACE, constraints=["x < 1", lambda c: lock.locked()], max_trials=2)
     assert not list(home.glob("nni-experiments/[!.]*"))
+
+
+@pytest.mark.parametrize("given", ["x < 1", layers])
+def test_a_constraint_that_is_not_in_a_list_is_refused(given):
+    with pytest.raises(NniError, match=r"constraints: expected a list, got "):
+        nni.tune(layers, SPACE, constraints=given, max_trials=2)

@@ -96,6 +96,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: list[asyncio.Future[None]] = []
         self._resumed = False
+        self._announced = ""
 
     # Life
 
@@ -151,7 +152,7 @@ class Engine:
         """Commit at the end of this turn if anything waits for it, else a moment later, with what comes until then."""
         if self.fault is not None:  # a retry is due
             return
-        urgent = bool(self._effects or self._waiters)
+        urgent = bool(self._effects or self._waiters) or self._is_unwritten(self.state.next_in_line())
         if self._flush_handle is not None:
             if self._flush_urgent or not urgent:
                 return
@@ -177,8 +178,14 @@ class Engine:
             self._journal.experiment(self.state.profile, self.state.waiting())
         elif isinstance(instruction, ev.SaveImport):
             batch.imports.append((instruction.time, json.dumps(instruction.data)))
+        elif isinstance(instruction, ev.Submit) and self.fault is None and not self._is_unwritten(instruction.trial):
+            self._carry_out(instruction)  # the end that made its slot free may be written meanwhile
         else:
             self._effects.append(instruction)
+
+    def _is_unwritten(self, trial: Trial | None) -> bool:
+        """Whether the disk does not know yet all that is to be known of a trial; nothing of it may start before."""
+        return trial is not None and trial.sequence in self._batch.trials
 
     def _trial_changed(self, detail: TrialJobDetail) -> None:
         self.handle(
@@ -257,7 +264,15 @@ class Engine:
         for effect in effects:
             self._carry_out(effect)
         self._on_change(changed)
+        self._announce()
         self._set_timer()
+
+    def _announce(self) -> None:
+        """Tell the service which trial comes next, so that it has less to do when a slot becomes free."""
+        trial = self.state.next_in_line()
+        if trial is not None and trial.id != self._announced:
+            self._announced = trial.id
+            self.service.expect_trial_job(_form(trial))
 
     def _commit(self) -> bool:
         """Write what this turn decided; a disk that refuses holds everything back until it takes it."""
@@ -338,7 +353,7 @@ class Engine:
 
     async def _submit(self, trial: Trial) -> None:
         try:
-            await self.service.submit_trial_job(TrialForm(trial.id, trial.sequence, configuration(trial)))
+            await self.service.submit_trial_job(_form(trial))
         except OSError as error:
             self.handle(ev.SubmitFailed(trial.id, str(error), retry=error.errno in _TRANSIENT))
         except ValueError as error:  # a path or a command that the file system cannot express
@@ -373,6 +388,9 @@ class Engine:
             _logger.error("%s failed", task.get_name(), exc_info=task.exception())
 
 
+def _form(trial: Trial) -> TrialForm:
+    return TrialForm(trial.id, trial.sequence, configuration(trial))
+
+
 def _adoption(trial: Trial) -> Adoption:
-    form = TrialForm(trial.id, trial.sequence, configuration(trial))
-    return Adoption(form, trial.run_offset, trial.submit_time, trial.start_time, trial.run)
+    return Adoption(_form(trial), trial.run_offset, trial.submit_time, trial.start_time, trial.run)

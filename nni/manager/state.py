@@ -98,6 +98,10 @@ class ExperimentState:
         instructions += self._settle(moment)
         return instructions
 
+    def next_in_line(self) -> Trial | None:
+        """Return the trial that is submitted when a slot becomes free; None if none is ready."""
+        return self.active[self._queue[0]] if self._queue else None
+
     def next_deadline(self) -> float | None:
         """Return the steady time at which a `Tick` is due, None if time decides nothing at present."""
         due = list(self._deadlines.values())

@@ -132,6 +132,10 @@ class TrainingService(ABC):
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Start a trial, or queue it until there is room; raises ``OSError`` when it cannot even be prepared."""
 
+    def expect_trial_job(self, form: TrialForm) -> None:
+        """Prepare a trial that is submitted soon, or never; what fails is met, and told, when it is submitted."""
+        del form
+
     def seconds_since_start(self, trial_job_id: str) -> float | None:
         """Return for how long a trial of a former manager has been running; None if it never started.
 

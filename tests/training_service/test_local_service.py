@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nni.testing.training_service import TrainingServiceConformance
+from nni.testing.training_service import Observer, TrainingServiceConformance, form
 from nni.training_service import TrainingService
 from nni.training_service.local import LocalSettings, LocalTrainingService
 from nni.trial_runner.script import Launchers, TrialFiles
@@ -73,3 +73,32 @@ def test_the_spool_reader_takes_lines_longer_than_its_piece(tmp_path: Path):
     lines = [*reader.read(), *reader.read(), *reader.read()]
     assert [line for _, line in lines] == [b"a", long, b"b"]
     reader.close()
+
+
+async def test_an_expected_trial_has_its_files_before_it_is_submitted_and_starts_with_them(tmp_path: Path):
+    service = LocalTrainingService(LocalSettings("ABCDEFGH", tmp_path, "true", tmp_path))
+    seen = Observer(service)
+    service.expect_trial_job(form("t0", "x"))
+    files = TrialFiles(tmp_path / "trials" / "t0")
+    written = files.script.stat().st_mtime_ns, files.parameters.read_text()
+    await service.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert (files.script.stat().st_mtime_ns, files.parameters.read_text()) == written
+    await seen.close()
+
+
+async def test_an_expected_trial_that_never_comes_leaves_nothing(tmp_path: Path):
+    service = LocalTrainingService(LocalSettings("ABCDEFGH", tmp_path, "true", tmp_path))
+    service.expect_trial_job(form("t0", "x"))
+    assert (tmp_path / "trials" / "t0").is_dir()
+    await service.clean_up()
+    assert not (tmp_path / "trials" / "t0").exists()
+
+
+async def test_a_trial_that_a_killed_manager_expected_starts_all_the_same(tmp_path: Path):
+    LocalTrainingService(LocalSettings("ABCDEFGH", tmp_path, "true", tmp_path)).expect_trial_job(form("t0", "old"))
+    seen = Observer(LocalTrainingService(LocalSettings("ABCDEFGH", tmp_path, "true", tmp_path)))
+    await seen.service.submit_trial_job(form("t0", "x"))
+    await seen.until(lambda: seen.ended("t0"), "the end")
+    assert TrialFiles(tmp_path / "trials" / "t0").parameters.read_text() == form("t0", "x").parameters
+    await seen.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 from itertools import count
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class TrialDirectories:
         self._directory = directory
         self._common = environment
         self._launchers = Launchers(command, code_directory, environment)
+        self._prepared: set[str] = set()
 
     def files(self, trial_id: str) -> TrialFiles:
         """Return the paths of a trial."""
@@ -62,6 +64,27 @@ class TrialDirectories:
             os.mkdir(files.text(".nni"))  # noqa: PTH102  (the path is text)
         put(files.text(PARAMETERS), form.parameters)
         put(files.text(SCRIPT), self._launchers.render(files, {**self._own(files, form), **extra}))
+
+    def prepare(self, form: TrialForm) -> None:
+        """Make and fill the directory of a trial that comes soon."""
+        files = self.files(form.id)
+        with contextlib.suppress(OSError, ValueError):
+            if _make(files.directory):
+                self.write(files, form, {}, new=True)
+                self._prepared.add(form.id)
+
+    def take(self, form: TrialForm) -> bool:
+        """Return whether a trial that starts now was prepared."""
+        if form.id in self._prepared:
+            self._prepared.remove(form.id)
+            return True
+        return False
+
+    def drop_prepared(self) -> None:
+        """Remove the directories of those that were prepared and never came."""
+        for trial_id in self._prepared:
+            shutil.rmtree(self._directory / trial_id, ignore_errors=True)
+        self._prepared.clear()
 
     def environment(self, files: TrialFiles, form: TrialForm) -> dict[str, str]:
         """Return the variables that a trial gets (PLT-167 … PLT-173)."""

@@ -112,14 +112,20 @@ class LocalTrainingService(BookkeepingService[_Job]):
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Write the launcher and start it; a trial that had been started before a crash is adopted instead."""
         files = self._directories.files(form.id)
-        new = self._directories.create(files, form)
+        is_prepared = self._directories.take(form)
+        new = is_prepared or self._directories.create(files, form)
         job = self._add(Adoption(form, 0, now(), None), files)
         try:
-            self._start_or_adopt(job, new=new)
+            self._start_or_adopt(job, new=new, is_prepared=is_prepared)
         except (OSError, ValueError):
             self._forget(job)
             raise
         return job.detail
+
+    def expect_trial_job(self, form: TrialForm) -> None:
+        """Write the launcher ahead, but for the GPUs that are in it."""
+        if self._gpus is None:
+            self._directories.prepare(form)
 
     def seconds_since_start(self, trial_job_id: str) -> float | None:
         """Return the age of the trial's launcher; 0 when it has ended, None when it never started."""
@@ -162,13 +168,14 @@ class LocalTrainingService(BookkeepingService[_Job]):
             except OSError as error:  # one that finds no space must not keep the others from being taken over
                 self._start_later(job, str(error))
 
-    def _start_or_adopt(self, job: _Job, *, new: bool = False) -> None:
+    def _start_or_adopt(self, job: _Job, *, new: bool = False, is_prepared: bool = False) -> None:
         if not new and job.files.read_claim() is not None:
             self._adopt(job)
             return
         why = None if self._gpus is None else self._gpus.place(job.detail.id, job.files)
         if why is None:
-            self._directories.write(job.files, job.detail.form, self._visible_gpus(job.files), new=new)
+            if not is_prepared:
+                self._directories.write(job.files, job.detail.form, self._visible_gpus(job.files), new=new)
             self._start(job)
         else:
             self._wait_for_gpu(job, why)
@@ -362,6 +369,7 @@ class LocalTrainingService(BookkeepingService[_Job]):
         for trial_id in list(self._jobs):
             await self.cancel_trial_job(trial_id)
         await self._idle.wait()
+        self._directories.drop_prepared()
         await self._logs.settle()
         self.close()
         if self._warm is not None:

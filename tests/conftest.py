@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# The tests run in as many processes as there are cores. Numeric libraries that take all cores in each of them wait for
+# each other most of the time: some tests then take thirty times as long. Read when such a library is first imported.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 # How long an example takes depends on what else the machine does.
 settings.register_profile("nni", deadline=None)
 settings.load_profile("nni")

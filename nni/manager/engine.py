@@ -96,7 +96,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: list[asyncio.Future[None]] = []
         self._resumed = False
-        self._announced = ""
+        self._announced: str | None = None
 
     # Life
 
@@ -270,9 +270,10 @@ class Engine:
     def _announce(self) -> None:
         """Tell the service which trial comes next, so that it has less to do when a slot becomes free."""
         trial = self.state.next_in_line()
-        if trial is not None and trial.id != self._announced:
-            self._announced = trial.id
-            self.service.expect_trial_job(_form(trial))
+        identifier = None if trial is None else trial.id
+        if identifier != self._announced:
+            self._announced = identifier
+            self.service.expect_trial_job(None if trial is None else _form(trial))
 
     def _commit(self) -> bool:
         """Write what this turn decided; a disk that refuses holds everything back until it takes it."""

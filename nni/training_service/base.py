@@ -132,8 +132,12 @@ class TrainingService(ABC):
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         """Start a trial, or queue it until there is room; raises ``OSError`` when it cannot even be prepared."""
 
-    def expect_trial_job(self, form: TrialForm) -> None:
-        """Prepare a trial that is submitted soon, or never; what fails is met, and told, when it is submitted."""
+    def expect_trial_job(self, form: TrialForm | None) -> None:
+        """Prepare the trial that is submitted next; what fails is met, and told, when it is submitted.
+
+        Another one may come in its place, and None means that none is expected any more: what was prepared for one that
+        was not submitted meanwhile is undone.
+        """
         del form
 
     def seconds_since_start(self, trial_job_id: str) -> float | None:

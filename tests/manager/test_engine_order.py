@@ -30,9 +30,10 @@ class Service(BookkeepingService[Job]):
         self.known: dict[str, dict[str, str]] = {}
         self.expected: list[str] = []
 
-    def expect_trial_job(self, form: TrialForm) -> None:
-        assert form.id in self._rows()
-        self.expected.append(form.id)
+    def expect_trial_job(self, form: TrialForm | None) -> None:
+        if form is not None:
+            assert form.id in self._rows()
+            self.expected.append(form.id)
 
     async def submit_trial_job(self, form: TrialForm) -> TrialJobDetail:
         self.known[form.id] = self._rows()

@@ -102,3 +102,13 @@ async def test_a_trial_that_a_killed_manager_expected_starts_all_the_same(tmp_pa
     await seen.until(lambda: seen.ended("t0"), "the end")
     assert TrialFiles(tmp_path / "trials" / "t0").parameters.read_text() == form("t0", "x").parameters
     await seen.close()
+
+
+async def test_nothing_is_left_of_an_expected_trial_when_another_one_comes_first(tmp_path: Path):
+    service = LocalTrainingService(LocalSettings("ABCDEFGH", tmp_path, "true", tmp_path))
+    for number in range(3):
+        service.expect_trial_job(form(f"t{number}", "x"))
+    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["t2"]
+    service.expect_trial_job(None)
+    assert list((tmp_path / "trials").iterdir()) == []
+    service.close()

@@ -404,3 +404,13 @@ def test_a_model_is_drawn(more: Lab, browser: Browser):
         expect(page.locator(".model-node")).to_have_count(4)
         expect(page.locator(".model-node", has_text="Gemm")).to_be_visible()
         sight.shot("model")
+
+
+def test_columns_can_be_asked_for_before_the_trials_have_come(more: Lab, browser: Browser):
+    from webui_lab import looking
+
+    with looking(browser, more.root) as sight:
+        sight.page.route("**/columns*", lambda route: (sight.page.wait_for_timeout(700), route.continue_()))
+        page = sight.open("/detail")
+        page.locator(".columns summary").click()
+        page.locator(".columns").get_by_label("Intermediate count").check()

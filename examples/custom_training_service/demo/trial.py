@@ -2,5 +2,6 @@
 
 import nni
 
-x = nni.get_next_parameter()["x"]
-nni.report_final_result(-((x - 1) ** 2))
+parameters = {"x": 0.0}  # for a run by hand
+parameters.update(nni.get_next_parameter())
+nni.report_final_result(-((parameters["x"] - 1) ** 2))

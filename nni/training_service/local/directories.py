@@ -38,7 +38,7 @@ class TrialDirectories:
         self._directory = directory
         self._common = environment
         self._launchers = Launchers(command, code_directory, environment)
-        self._prepared: set[str] = set()
+        self._prepared: str | None = None
 
     def files(self, trial_id: str) -> TrialFiles:
         """Return the paths of a trial."""
@@ -71,20 +71,20 @@ class TrialDirectories:
         with contextlib.suppress(OSError, ValueError):
             if _make(files.directory):
                 self.write(files, form, {}, new=True)
-                self._prepared.add(form.id)
+                self._prepared = form.id
 
     def take(self, form: TrialForm) -> bool:
         """Return whether a trial that starts now was prepared."""
-        if form.id in self._prepared:
-            self._prepared.remove(form.id)
-            return True
-        return False
+        is_prepared = form.id == self._prepared
+        if is_prepared:
+            self._prepared = None
+        return is_prepared
 
     def drop_prepared(self) -> None:
-        """Remove the directories of those that were prepared and never came."""
-        for trial_id in self._prepared:
-            shutil.rmtree(self._directory / trial_id, ignore_errors=True)
-        self._prepared.clear()
+        """Remove the directory of a trial that was prepared and did not come."""
+        if self._prepared is not None:
+            shutil.rmtree(self._directory / self._prepared, ignore_errors=True)
+            self._prepared = None
 
     def environment(self, files: TrialFiles, form: TrialForm) -> dict[str, str]:
         """Return the variables that a trial gets (PLT-167 … PLT-173)."""

@@ -122,9 +122,10 @@ class LocalTrainingService(BookkeepingService[_Job]):
             raise
         return job.detail
 
-    def expect_trial_job(self, form: TrialForm) -> None:
-        """Write the launcher ahead, but for the GPUs that are in it."""
-        if self._gpus is None:
+    def expect_trial_job(self, form: TrialForm | None) -> None:
+        """Write the launcher ahead, unless the GPUs are in it that the trial will get."""
+        self._directories.drop_prepared()
+        if form is not None and self._gpus is None:
             self._directories.prepare(form)
 
     def seconds_since_start(self, trial_job_id: str) -> float | None:

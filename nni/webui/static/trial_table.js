@@ -144,6 +144,7 @@ export default {
       return window.innerWidth < 700;
     },
     fillColumns() {
+      if (!this.api) return; // it is filled as soon as there are columns
       const list = el("div", { class: "export-menu" });
       for (const column of this.api.getColumns()) {
         const { colId, headerName } = column.getColDef();
@@ -219,6 +220,7 @@ export default {
       if (this.paged) Object.assign(options, this.pagedOptions());
       else Object.assign(options, this.clientOptions());
       this.api = AgGrid.createGrid(this.gridHost, options);
+      if (this.columnMenu.open) this.fillColumns();
       this.counted();
       const wanted = address.get("trial");
       if (wanted) this.reveal(wanted);

@@ -396,9 +396,12 @@ export default {
       const node = this.paged ? null : this.api.getRowNode(String(trial.seq));
       if (node && node.rowIndex !== null) {
         this.api.paginationGoToPage(Math.floor(node.rowIndex / this.api.paginationGetPageSize()));
-        const show = () => !this.api.isDestroyed() && this.api.ensureNodeVisible(node, "top");
-        show();
-        setTimeout(show, 150); // once the grid knows how high the rows of that page are
+        // Again, until the grid knows how high the rows of that page are, and has drawn what was opened.
+        const drawn = () => this.opened.get(trial.seq)?.panel?.element.isConnected ?? true;
+        for (let tries = 0; tries < 20 && !this.api.isDestroyed() && !(tries > 1 && drawn()); tries++) {
+          this.api.ensureNodeVisible(node, "top");
+          await new Promise((later) => setTimeout(later, 150));
+        }
       }
       this.$el.scrollIntoView({ block: "start" });
     },

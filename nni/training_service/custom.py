@@ -6,41 +6,15 @@ import logging
 from typing import TYPE_CHECKING
 
 from nni.common.errors import NniError
-from nni.config import TrainingServiceConfig
-from nni.config.extension import (
-    ConfigModel,
-    Count,
-    Duration,
-    GpuIndices,
-    MemorySize,
-    NonNegative,
-    PathField,
-    Port,
-    Text,
-    optional,
-    required,
-    secret,
-)
+from nni.config import TrainingServiceConfig, extension
+from nni.config.extension import *  # noqa: F403  (what it is for: one list of them)
 from nni.training_service.base import TrainingService
 
 if TYPE_CHECKING:
     from nni.training_service.pool import PoolSettings
 
-__all__ = [
-    "ConfigModel",
-    "Count",
-    "CustomServiceConfig",
-    "Duration",
-    "GpuIndices",
-    "MemorySize",
-    "NonNegative",
-    "PathField",
-    "Port",
-    "Text",
-    "optional",
-    "required",
-    "secret",
-]
+__all__ = ["CustomServiceConfig"]
+__all__ += extension.__all__
 
 _logger = logging.getLogger(__name__)
 

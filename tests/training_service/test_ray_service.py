@@ -191,11 +191,11 @@ class TestRayEnvironment(EnvironmentConformance):
         self.clusters: list[Any] = []
 
     def make(self, directory: Path) -> Environment:
-        from nni.training_service.ray.cluster import Cluster
-        from nni.training_service.ray.site import RaySite
+        from nni.training_service.ray.cluster import RayCluster
+        from nni.training_service.ray.site import RayEnvironment
 
-        self.clusters.append(Cluster("CONFORM1", "x", directory, self.address, {"CPU": 1.0}))
-        return RaySite(self.clusters[-1], 1).environment("")
+        self.clusters.append(RayCluster("CONFORM1", "x", directory, self.address, {"CPU": 1.0}))
+        return RayEnvironment(self.clusters[-1], 1)
 
     async def let_go(self) -> None:
         for cluster in self.clusters:

@@ -218,9 +218,9 @@ class TestSlurmEnvironment(EnvironmentConformance):
         pass
 
     def make(self, directory: Path) -> Environment:
-        from nni.training_service.slurm.site import Cluster, SlurmSite
+        from nni.training_service.slurm.site import SlurmCluster, SlurmEnvironment
 
-        return SlurmSite(Cluster("CONFORM1", directory / "slurm", [], []), 1).environment("")
+        return SlurmEnvironment(SlurmCluster("CONFORM1", directory / "slurm", [], []), 1)
 
 
 def test_an_experiment_in_the_cluster_from_create_to_stop(slurm: Path, isolated_home: Path, free_port: int):

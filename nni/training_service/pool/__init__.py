@@ -4,6 +4,7 @@ A platform is an `Environment` and a `Site`; everything else is here, once for a
 """
 
 from nni.training_service.pool.archive import arguments, runner_directory
+from nni.training_service.pool.cluster_site import Cluster, ClusterSite
 from nni.training_service.pool.environment import (
     Channel,
     Environment,
@@ -17,6 +18,8 @@ from nni.training_service.pool.settings import PoolSettings
 
 __all__ = [
     "Channel",
+    "Cluster",
+    "ClusterSite",
     "Environment",
     "PoolSettings",
     "PoolTrainingService",

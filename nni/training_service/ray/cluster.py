@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from nni.training_service.pool import Channel, UnreachableError, UnusableError
+from nni.training_service.pool import Channel, Cluster, UnreachableError, UnusableError
 from nni.training_service.pool.archive import archive
 from nni.training_service.ray import faults, frames
 from nni.training_service.ray.head import Head
@@ -180,7 +180,7 @@ class _Driver:
                 answer.set_exception(ConnectionError("the process that speaks with Ray has ended"))
 
 
-class Cluster:
+class RayCluster(Cluster):
     """A Ray cluster, for one section of a configuration.
 
     Parameters

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nni.common.errors import NniError
 from nni.config import memory_megabytes
-from nni.training_service.pool import Channel, Environment, Site, UnreachableError
+from nni.training_service.pool import Channel, ClusterSite, Environment, UnreachableError
 from nni.training_service.pool.archive import runner_directory
-from nni.training_service.ray.cluster import Cluster
+from nni.training_service.ray.cluster import RayCluster
 from nni.training_service.ray.head import Head
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _PATIENCE = 40.0  # seconds that an attempt waits for room: more than a link tak
 class RayEnvironment(Environment):
     """One actor, and the runner that it holds resources for."""
 
-    def __init__(self, cluster: Cluster, number: int) -> None:
+    def __init__(self, cluster: RayCluster, number: int) -> None:
         self.name = f"ray-{number}"
         self._cluster = cluster
         self._actor = f"{cluster.prefix}{number}"
@@ -48,43 +49,7 @@ class RayEnvironment(Environment):
         await self._cluster.kill(self._actor)
 
 
-class RaySite(Site):
-    """A place for one actor.
-
-    Parameters
-    ----------
-    cluster
-        See there.
-    number
-        From 1.
-    """
-
-    capacity = 1
-
-    def __init__(self, cluster: Cluster, number: int) -> None:
-        self.name = f"ray-{number}"
-        self._cluster = cluster
-        self._number = number
-
-    async def check(self) -> None:
-        """Join the cluster, and see whether a node has what a trial needs."""
-        await self._cluster.check()
-
-    async def clear(self) -> None:
-        """Leave no actor, and no Ray of the experiment's own."""
-        await self._cluster.clear()
-
-    async def close(self) -> None:
-        """Let go of the cluster."""
-        await self._cluster.close()
-
-    def environment(self, label: str) -> Environment:
-        """Return the actor; there is one label only."""
-        del label
-        return RayEnvironment(self._cluster, self._number)
-
-
-def ray_sites(settings: PoolSettings, config: RayConfig) -> list[RaySite]:
+def ray_sites(settings: PoolSettings, config: RayConfig) -> list[ClusterSite]:
     """
     Return the places of a configuration.
 
@@ -94,14 +59,18 @@ def ray_sites(settings: PoolSettings, config: RayConfig) -> list[RaySite]:
         Ray is not installed.
     """
     cluster = ray_cluster(settings, config)
-    sites = [RaySite(cluster, number + 1) for number in range(config.max_runners)]
-    for site in sites:
-        site.is_reused = config.reuse_mode
-        site.idle_after = 60.0 * config.idle_minutes
-    return sites
+    return [
+        ClusterSite(
+            cluster,
+            partial(RayEnvironment, cluster, number + 1),
+            is_reused=config.reuse_mode,
+            idle_minutes=config.idle_minutes,
+        )
+        for number in range(config.max_runners)
+    ]
 
 
-def ray_cluster(settings: PoolSettings, config: RayConfig) -> Cluster:
+def ray_cluster(settings: PoolSettings, config: RayConfig) -> RayCluster:
     """
     Return the cluster of a configuration.
 
@@ -115,7 +84,7 @@ def ray_cluster(settings: PoolSettings, config: RayConfig) -> Cluster:
     head = None if config.address else Head(settings.directory, runner_directory(settings.experiment_id, "x"))
     asked = json.dumps([config.address, wants(settings, config), config.runtime_env], sort_keys=True, default=str)
     label = hashlib.sha256(asked.encode()).hexdigest()[:6]  # several services of one experiment may share a cluster
-    return Cluster(
+    return RayCluster(
         settings.experiment_id,
         label,
         settings.directory,

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from nni.common.errors import NniError
+from nni.common.programs import ask
 
 if TYPE_CHECKING:
     from nni.config import AzureBlobConfig
@@ -24,23 +25,15 @@ async def account_key(config: AzureBlobConfig) -> str:
     """
     where = f"sharedStorage.storageAccountKey: the key of {config.storage_account_name} cannot be looked up"
     words = ["--resource-group", str(config.resource_group_name), "--account-name", str(config.storage_account_name)]
+    command = ("az", "storage", "account", "keys", "list", *words, "--query", "[0].value", "--output", "tsv")
     try:
-        process = await asyncio.create_subprocess_exec(
-            *("az", "storage", "account", "keys", "list", *words, "--query", "[0].value", "--output", "tsv"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        answer = await ask(*command, patience=_PATIENCE)
     except FileNotFoundError:
         raise NniError(f"{where}: there is no program az here; give the key itself, or install Azure CLI") from None
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), _PATIENCE)
     except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
         raise NniError(f"{where}: az does not answer within {_PATIENCE:.0f} s") from None
-    key = output.decode(errors="replace").strip()
-    if process.returncode != 0 or not key:
-        said = errors.decode(errors="replace").strip().splitlines()
+    key = answer.output.strip()
+    if answer.code != 0 or not key:
+        said = answer.errors.strip().splitlines()
         raise NniError(f"{where}: {said[-1].removeprefix('ERROR: ') if said else 'az told none'}")
     return key

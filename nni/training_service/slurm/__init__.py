@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nni.config import SlurmConfig
-from nni.training_service.pool import PoolSettings, PoolTrainingService
-from nni.training_service.slurm.site import Cluster, SlurmSite
+from nni.training_service.pool import ClusterSite, PoolSettings, PoolTrainingService
+from nni.training_service.slurm.site import SlurmCluster, SlurmEnvironment
 
 __all__ = ["slurm_service"]
 
@@ -25,13 +27,18 @@ def slurm_service(settings: PoolSettings, config: SlurmConfig) -> PoolTrainingSe
     CodeFilesError
         The code directory cannot be sent.
     """
-    cluster = Cluster(
+    cluster = SlurmCluster(
         settings.experiment_id, settings.directory / "slurm", _options(settings, config), config.setup or []
     )
-    sites = [SlurmSite(cluster, number + 1) for number in range(config.max_jobs)]
-    for site in sites:
-        site.is_reused = config.reuse_mode
-        site.idle_after = 60.0 * config.idle_minutes
+    sites = [
+        ClusterSite(
+            cluster,
+            partial(SlurmEnvironment, cluster, number + 1),
+            is_reused=config.reuse_mode,
+            idle_minutes=config.idle_minutes,
+        )
+        for number in range(config.max_jobs)
+    ]
     return PoolTrainingService(settings, sites)
 
 

@@ -15,7 +15,8 @@ import shutil
 import time
 from pathlib import Path
 
-from nni.training_service.pool import Channel, Environment, Site, UnreachableError, UnusableError
+from nni.common.programs import Answer, ask
+from nni.training_service.pool import Channel, Cluster, Environment, UnreachableError, UnusableError
 from nni.training_service.pool.archive import archive
 from nni.training_service.pool.process_site import ProcessChannel
 
@@ -26,7 +27,7 @@ _THERE = {"RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT
 _SHOWN = 300  # characters of what Slurm says
 
 
-class Cluster:
+class SlurmCluster(Cluster):
     """Slurm's programs, and what all jobs of an experiment have in common.
 
     Parameters
@@ -130,7 +131,7 @@ class Cluster:
 class SlurmEnvironment(Environment):
     """One job."""
 
-    def __init__(self, cluster: Cluster, number: int) -> None:
+    def __init__(self, cluster: SlurmCluster, number: int) -> None:
         self.name = f"slurm-{number}"
         self._cluster = cluster
         self._job_name = f"nni-{cluster.experiment_id}-{number}"
@@ -177,56 +178,14 @@ class SlurmEnvironment(Environment):
         return _said("\n".join(lines)) or "it left no output"
 
 
-class SlurmSite(Site):
-    """A place for one job.
-
-    Parameters
-    ----------
-    cluster
-        See there.
-    number
-        From 1.
-    """
-
-    capacity = 1
-
-    def __init__(self, cluster: Cluster, number: int) -> None:
-        self.name = f"slurm-{number}"
-        self._cluster = cluster
-        self._number = number
-
-    async def check(self) -> None:
-        """Have Slurm look at the options."""
-        await self._cluster.check()
-
-    async def clear(self) -> None:
-        """Leave no job."""
-        await self._cluster.clear()
-
-    def environment(self, label: str) -> Environment:
-        """Return the job; there is one label only."""
-        del label
-        return SlurmEnvironment(self._cluster, self._number)
-
-
-async def run(*command: str) -> tuple[int, str, str]:
-    """Return exit code, output and errors of one of Slurm's programs."""
+async def run(*command: str) -> Answer:
+    """Return what one of Slurm's programs says."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        return await ask(*command, patience=_PATIENCE)
     except FileNotFoundError:
         raise UnusableError(f"slurm: there is no {command[0]} on PATH; start the experiment on a login node") from None
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), _PATIENCE)
     except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
         raise UnreachableError(f"slurm: {command[0]} does not answer within {_PATIENCE:.0f} s") from None
-    return process.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace")
 
 
 def _said(text: str) -> str:

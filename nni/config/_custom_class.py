@@ -50,8 +50,7 @@ def function_faults(path: str, directory: Path | None) -> Iterator[Fault]:
             near = nearest(wanted, [found.name for found in (directory or Path()).glob("*.py")], fallback="it has")
             yield Fault(("function",), f"no {wanted} in '{directory}', {near}")
         return
-    for fault in _name_faults(file, name, ast.FunctionDef, "function"):
-        yield Fault(("function",), fault.message)
+    yield from _name_faults("function", file, name, ast.FunctionDef, "function")
 
 
 def module_file(directory: Path, module: str) -> Path | None:
@@ -71,22 +70,24 @@ def is_installed(module: str) -> bool:
 
 
 def _class_faults(file: Path, name: str) -> Iterator[Fault]:
-    return _name_faults(file, name, ast.ClassDef, "class")
+    return _name_faults("className", file, name, ast.ClassDef, "class")
 
 
-def _name_faults(file: Path, name: str, kind: type[ast.ClassDef | ast.FunctionDef], noun: str) -> Iterator[Fault]:
+def _name_faults(
+    key: str, file: Path, name: str, kind: type[ast.ClassDef | ast.FunctionDef], noun: str
+) -> Iterator[Fault]:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except SyntaxError as error:
-        yield Fault(("className",), f"{file}:{error.lineno}: {error.msg}")
+        yield Fault((key,), f"{file}:{error.lineno}: {error.msg}")
         return
     except (OSError, ValueError, RecursionError, MemoryError) as error:
-        yield Fault(("className",), f"{file}: {error}")
+        yield Fault((key,), f"{file}: {error}")
         return
     names = _names_bound(tree)
     if "*" not in names and name not in names:
         there = [node.name for node in ast.walk(tree) if isinstance(node, kind)]
-        yield Fault(("className",), f"{file} has no {noun} {name!r}, {nearest(name, there, fallback='it has')}")
+        yield Fault((key,), f"{file} has no {noun} {name!r}, {nearest(name, there, fallback='it has')}")
 
 
 def _names_bound(tree: ast.Module) -> set[str]:

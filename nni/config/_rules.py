@@ -114,11 +114,13 @@ def _hybrid(config: ExperimentConfig) -> Iterator[Fault]:
 
 def _same_ray(sections: list[TrainingServiceConfig]) -> Iterator[Fault]:
     """Tell if the last section is one that would get the runners, or the Ray, of an earlier one."""
-    *earlier, last = sections
-    path = ("trainingService", len(earlier))
+    from nni.config._ray import RayConfig  # noqa: PLC0415  (loaded already: one of them is one)
+
+    path = ("trainingService", len(sections) - 1)
+    *earlier, last = [section for section in sections if isinstance(section, RayConfig)]
     if last in earlier:
         yield Fault((*path, "platform"), "the same 'ray' is in the list already")
-    elif last.address is None and any(other.platform == "ray" and other.address is None for other in earlier):  # type: ignore[attr-defined]  # it is a RayConfig
+    elif last.address is None and any(other.address is None for other in earlier):
         yield Fault((*path, "address"), "required: a Ray of its own is started for an earlier one in the list already")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException
 from fastapi.responses import Response
 
+from nni.experiment.outputs import tensorboard_directory
 from nni.server.answers import JsonResponse
 from nni.server.host import LOOPBACK
 from nni.server.routes_2x import unknown_trial
@@ -63,13 +64,7 @@ def router(experiment: ServedExperiment, tasks: TensorboardTasks) -> APIRouter:
         trial = experiment.queries.reader.trial(identifier)
         if trial is None:
             raise unknown_trial(experiment, identifier)
-        directory = experiment.directory / "trials" / trial.id
-        outputs = directory / "nnioutput"  # of a trial on another machine, or on a shared storage
-        return (
-            trial.sequence,
-            trial.id,
-            (outputs if outputs.is_symlink() or outputs.is_dir() else directory) / "tensorboard",
-        )
+        return trial.sequence, trial.id, tensorboard_directory(experiment.directory / "trials" / trial.id)
 
     def _task(identifier: str) -> Task:
         try:

@@ -20,8 +20,9 @@ def test_it_starts_for_all_trials_that_wrote_something_and_stops(finished, free_
     assert "$NNI_OUTPUT_DIR/tensorboard" in capsys.readouterr().err
 
     trials = sorted(path.name for path in (finished.directory / "trials").iterdir())[:2]
-    for trial in trials:
-        write_events(finished.directory / "trials" / trial / "tensorboard", "loss", [1.0, 0.5])
+    here, elsewhere = (finished.directory / "trials" / trial for trial in trials)
+    write_events(here / "tensorboard", "loss", [1.0, 0.5])
+    write_events(elsewhere / "nnioutput" / "tensorboard", "loss", [1.0, 0.5])  # as of a trial on another machine
     assert run(["tensorboard", "start"]) == 0
     said = capsys.readouterr()
     address = said.out.strip()

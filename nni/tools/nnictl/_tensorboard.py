@@ -67,7 +67,9 @@ def stop(experiment_id: RunningId = None) -> None:
 
 
 def _that_wrote(client: NniClient, entry: RegistryEntry) -> list[str]:
-    trials = [row["id"] for row in client.trials() if Path(row["directory"], "tensorboard").is_dir()]
+    from nni.experiment.outputs import tensorboard_directory
+
+    trials = [row["id"] for row in client.trials() if tensorboard_directory(Path(row["directory"])).is_dir()]
     if not trials:
         raise NniError(
             f"no trial of experiment {entry.id} has written anything for TensorBoard yet; "

@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from nni.experiment.launch import LaunchStep
+
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]
 else:
@@ -39,3 +41,12 @@ def prepare() -> None:
         logger.setLevel(logging.INFO)
     if not logger.hasHandlers():
         logger.addHandler(_StdoutHandler())
+
+
+def announce(step: LaunchStep, experiment_id: str, what: str = "Creating") -> None:
+    """Say how far a start has come (PLT-186)."""
+    if step is LaunchStep.CREATED:
+        logger.info("%s experiment, Experiment ID: %s", what, experiment_id)
+        logger.info("Starting web server...")
+    elif step is LaunchStep.SPAWNED and what != "Viewing":
+        logger.info("Setting up...")

@@ -110,7 +110,7 @@ class Experiment:
             )
         config = self._launch_config()
         options = launch.LaunchOptions(port=port, debug=debug, url_prefix=self.url_prefix)
-        launched = launch.create(config, options, notify=_announce, files=self._launch_files())
+        launched = launch.create(config, options, notify=_console.announce, files=self._launch_files())
         try:
             self._attach(launched)
         except BaseException:
@@ -241,7 +241,7 @@ class Experiment:
         experiment = cls()
         directory = None if experiment_dir is None else absolute(experiment_dir)
         options = launch.LaunchOptions(port=port, debug=debug)
-        notify = partial(_announce, what="Resuming")
+        notify = partial(_console.announce, what="Resuming")
         experiment._attach(launch.resume(experiment_id, options, directory=directory, notify=notify))
         experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
         if wait_completion:
@@ -282,7 +282,7 @@ class Experiment:
         experiment = cls()
         directory = None if experiment_dir is None else absolute(experiment_dir)
         options = launch.LaunchOptions(port=port)
-        notify = partial(_announce, what="Viewing")
+        notify = partial(_console.announce, what="Viewing")
         experiment._attach(launch.view(experiment_id, options, directory=directory, notify=notify))
         experiment.config = ExperimentConfig.from_dict(experiment.get_experiment_profile()["params"])
         if not non_blocking if wait_completion is None else wait_completion:
@@ -482,14 +482,6 @@ def _directory(profile: Mapping[str, Any]) -> Path:
     from pathlib import Path  # noqa: PLC0415 - typing only elsewhere
 
     return Path(profile["logDir"])
-
-
-def _announce(step: launch.LaunchStep, experiment_id: str, what: str = "Creating") -> None:
-    if step is launch.LaunchStep.CREATED:
-        logger.info("%s experiment, Experiment ID: %s", what, experiment_id)
-        logger.info("Starting web server...")
-    elif step is launch.LaunchStep.SPAWNED and what != "Viewing":
-        logger.info("Setting up...")
 
 
 def _ends(entry: RegistryEntry) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 
 from nni.trial_runner.code_store import cache_directory
+from nni.trial_runner.lock import is_held
 from nni.trial_runner.mount_programs import MountError
 from nni.trial_runner.mounts import sweep
 from nni.trial_runner.runner import LOCK
@@ -23,7 +23,7 @@ def clean(directory: Path) -> int:
         sweep()
     for root in sorted(directory.glob("*/*")):
         name = f"{root.parent.name}/{root.name}"
-        if _is_served(root):
+        if is_held(root / LOCK):
             kept.append(name)
         else:
             size += _size(root)
@@ -39,21 +39,6 @@ def clean(directory: Path) -> int:
             continue
     sys.stdout.write(json.dumps({"removed": removed, "kept": kept, "bytes": size}) + "\n")
     return 0
-
-
-def _is_served(root: Path) -> bool:
-    """Return whether a runner holds the lock of a directory."""
-    try:
-        lock = os.open(root / LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def _size(directory: Path) -> int:

@@ -166,7 +166,7 @@ class TestRay(TrainingServiceConformance):
 
     def make(self, directory: Path, command: str, code_directory: Path) -> TrainingService:
         made = service(directory, command, code_directory, address=self.address)
-        self.first = f"{experiment_id(directory)}/{made._sites[0]._cluster.prefix}1"
+        self.first = f"{experiment_id(directory)}/{made._machines._sites[0]._cluster.prefix}1"
         return made
 
     async def forget(self, service: TrainingService) -> None:

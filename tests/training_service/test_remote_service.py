@@ -436,7 +436,7 @@ async def test_what_is_there_already_of_the_code_directory_is_not_sent_again(
             (tmp_path / "code" / "notes.txt").write_text("changed")
             first = service(tmp_path, [machine(server)])
         seen = await succeeds(first)
-        sent.append(sum(link.sent_bytes for link in first._all_links()))
+        sent.append(sum(link.sent_bytes for link in first._machines.links))
         await seen.close()
     size = len(TRIAL) + len("left-out\n")
     assert sent == [300_000 + size, len("changed")]

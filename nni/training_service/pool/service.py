@@ -25,6 +25,7 @@ from nni.training_service.pool.farewell import Farewell
 from nni.training_service.pool.job import Job, LocalCopy, failure, where
 from nni.training_service.pool.link import LinkState, RunnerLink
 from nni.training_service.pool.machine import PooledMachine
+from nni.training_service.pool.machines import Machines
 from nni.training_service.pool.scripts import Scripts
 from nni.training_service.pool.settings import PoolSettings
 from nni.trial_runner import protocol as p
@@ -61,8 +62,7 @@ class PoolTrainingService(BookkeepingService[Job]):
         self._settings = settings
         self._code = CodeImage(settings.code_directory)
         self._scripts = Scripts(settings)
-        self._sites = list(sites)
-        self._machines: dict[str, PooledMachine] = {}
+        self._machines = Machines(sites, self._make_link)
         patience = settings.grace + _GOODBYE
         self._storage = settings.storage
         self._farewell = Farewell(settings.directory / "trials", patience, self._something_changed, settings.storage)
@@ -82,24 +82,18 @@ class PoolTrainingService(BookkeepingService[Job]):
         NniError
             No machine can be used, and that will not change by itself.
         """
-        for site in self._sites:
-            await site.check()
+        machines = self._machines
+        await machines.check()
         await self._open_storage()
         self._connect()
-        await self._until(self._is_contact_made, _FIRST_CONTACT)
-        if all(machine.base.state is LinkState.UNUSABLE for machine in self._machines.values()):
+        await self._until(lambda: machines.are_reached, _FIRST_CONTACT)
+        if machines.are_unusable:
             await self._let_go()
-            raise NniError(self._problems())
+            raise NniError(machines.absences)
         # A moment more, so that the first trials are spread over all machines that answer.
-        await self._until(lambda: all(map(_has_answered, self._machines.values())), _OTHERS)
-        if not self._is_contact_made():
-            _logger.warning("no machine answers yet; going on to try: %s", self._problems())
-
-    def _is_contact_made(self) -> bool:
-        machines = self._machines.values()
-        return any(machine.is_ready or machine.is_lazy for machine in machines) or all(
-            machine.base.state is LinkState.UNUSABLE for machine in machines
-        )
+        await self._until(lambda: machines.have_answered, _OTHERS)
+        if not machines.are_reached:
+            _logger.warning("no machine answers yet; going on to try: %s", machines.absences)
 
     async def run(self) -> None:
         """Connect, and place trials when there is something to place; asleep otherwise."""
@@ -119,11 +113,8 @@ class PoolTrainingService(BookkeepingService[Job]):
             await self._storage.open(self._code)
 
     def _connect(self) -> None:
-        for site in self._sites if not self._is_closing else ():
-            if site.name not in self._machines:
-                machine = self._machines[site.name] = PooledMachine(site, self._make_link)
-                if not machine.is_lazy:
-                    machine.base.start()
+        if not self._is_closing:
+            self._machines.connect()
 
     def _make_link(self, site: Site, label: str) -> RunnerLink:
         settings, limit = self._settings, self._settings.log_limit
@@ -142,11 +133,11 @@ class PoolTrainingService(BookkeepingService[Job]):
         patience = self._settings.grace + _GOODBYE
         await self._until(lambda: not self._jobs and not self._farewell.is_fetching, patience)
         for job in list(self._jobs.values()):
-            where = "nowhere" if job.machine is None else job.machine.name
-            _logger.error("trial %s may still run: no answer from %s", job.id, where)
+            place = "nowhere" if job.machine is None else job.machine.name
+            _logger.error("trial %s may still run: no answer from %s", job.id, place)
             self._finish(job, None, now())
         await self._farewell.settle()
-        await asyncio.gather(*(self._farewell.quit(link) for link in self._all_links() if link.is_started))
+        await asyncio.gather(*(self._farewell.quit(link) for link in self._machines.links if link.is_started))
         await self._logs.settle()
         await self._let_go()
 
@@ -163,30 +154,13 @@ class PoolTrainingService(BookkeepingService[Job]):
             except asyncio.TimeoutError:
                 return
 
-    def _all_links(self) -> list[RunnerLink]:
-        return [link for machine in self._machines.values() for link in machine.links]
-
     def problems(self) -> list[str]:
         """Return which machines cannot be used at present, and what is not as it should be on the others."""
-        found = []
-        for machine in self._machines.values():
-            base = machine.base
-            is_lost = base.attempts > 0 and not machine.is_ready and not machine.is_lazy
-            if is_lost or base.state is LinkState.UNUSABLE:
-                found.append(base.problem)
-            found += base.warnings
-        return found
+        return self._machines.problems()
 
     async def _let_go(self) -> None:
         self._farewell.close()
-        for link in self._all_links():
-            await link.close()
-            if link.is_started:
-                with contextlib.suppress(NniError, OSError):
-                    await link.environment.stop()
-        for site in self._sites:
-            with contextlib.suppress(NniError, OSError):
-                await site.clear()
+        await self._machines.clear()
         if self._storage is not None:
             await self._storage.close()
         await self.close()
@@ -194,10 +168,7 @@ class PoolTrainingService(BookkeepingService[Job]):
     async def close(self) -> None:
         """Leave all machines as they are: trials there run on."""
         self._farewell.close()
-        await asyncio.gather(*(link.close() for link in self._all_links()))
-        for machine in self._machines.values():
-            with contextlib.suppress(NniError, OSError):
-                await machine.site.close()
+        await self._machines.close()
         for job in self._jobs.values():
             job.copy.close()
         if self._storage is not None:
@@ -276,16 +247,7 @@ class PoolTrainingService(BookkeepingService[Job]):
                 self._wake_after(_RETRY)
             if why and job.link is None and job.id in self._jobs:
                 self._wait(job, why if job.run == 1 else f"{why} (run {job.run}: the one before was lost)")
-        self._wake_machines()
-
-    def _wake_machines(self) -> None:
-        """Have as many environments come as there are trials that wait for one, of those that are had when needed."""
-        waiting = sum(job.link is None for job in self._jobs.values())
-        machines = self._machines.values()
-        coming = sum(machine.is_lazy and machine.base.is_started and not machine.is_ready for machine in machines)
-        for machine in [machine for machine in machines if machine.is_lazy and machine.is_asleep][: waiting - coming]:
-            if waiting > coming:
-                machine.base.start()
+        self._machines.wake(sum(job.link is None for job in self._jobs.values()))
 
     def _return_to_place(self, job: Job) -> bool:
         """Bind a trial to the machine where it was placed by a former manager; returns False if it was to none."""
@@ -304,12 +266,13 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     async def _place(self, job: Job) -> str:
         """Place a trial; returns why it has to wait, nothing if it has not."""
+        absences = self._machines.absences
         ready = [machine for machine in self._machines.values() if machine.is_ready]
         if not ready:
-            return f"no machine is connected: {self._problems()}" if self._problems() else "waits for a machine"
+            return f"no machine is connected: {absences}" if absences else "waits for a machine"
         ready = [machine for machine in ready if not machine.is_full]
         if not ready:
-            return f"all machines that are there are busy{'; ' if self._problems() else ''}{self._problems()}"
+            return f"all machines that are there are busy{'; ' if absences else ''}{absences}"
         reasons = []
         for machine in sorted(ready, key=lambda machine: (len(machine.trials), -machine.idle_since)):
             gpus, reason = await machine.place(job.id)
@@ -339,10 +302,6 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _wake_after(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self._wake.set)
-
-    def _problems(self) -> str:
-        absent = [machine for machine in self._machines.values() if machine.base.is_started and not machine.is_ready]
-        return "; ".join(machine.base.problem for machine in absent)
 
     def _send_start(self, job: Job) -> None:
         link = job.link
@@ -378,7 +337,7 @@ class PoolTrainingService(BookkeepingService[Job]):
                     self._wait(job, where(job))
                 self._send_start(job)
         self._farewell.link_ready(link)
-        machine = next((machine for machine in self._machines.values() if machine.base is link), None)
+        machine = self._machines.behind(link)
         if machine is not None:
             asyncio.get_running_loop().call_later(_STRAYS, self._find_strays, machine)
         self._something_changed()
@@ -403,7 +362,7 @@ class PoolTrainingService(BookkeepingService[Job]):
     def link_said(self, link: RunnerLink, message: p.Message) -> None:
         """Take what a machine tells of its trials."""
         if isinstance(message, p.Machine):
-            machine = next((m for m in self._machines.values() if m.base is link), None)
+            machine = self._machines.behind(link)
             if machine is not None:
                 machine.told(message)
             return
@@ -530,8 +489,3 @@ class PoolTrainingService(BookkeepingService[Job]):
 
     def _running(self) -> list[TrialFiles]:
         return [job.copy.files for job in self._jobs.values() if job.link is not None]
-
-
-def _has_answered(machine: PooledMachine) -> bool:
-    """Return whether a machine is ready, or has said at least once why not."""
-    return machine.is_ready or machine.is_lazy or machine.base.attempts > 0

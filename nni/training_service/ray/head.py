@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from nni.training_service.pool import UnreachableError
+from nni.trial_runner.lock import is_held
 
 _logger = logging.getLogger(__name__)
 LOCK, STATE, LOG, TOKEN = "keeper.lock", "head.json", "ray.log", "token"
@@ -120,18 +121,3 @@ def variables(directory: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(directory / TOKEN),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-
-
-def is_held(path: Path) -> bool:
-    """Return whether a living process holds a lock."""
-    try:
-        lock = os.open(path, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

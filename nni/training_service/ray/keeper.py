@@ -21,7 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from nni.training_service.ray.head import LOG, STATE, TOKEN, is_held, variables
+from nni.training_service.ray.head import LOG, STATE, TOKEN, variables
+from nni.trial_runner.lock import is_held
 
 _LOOK = 10.0  # seconds between looks whether somebody needs it
 _UNUSED = 600.0  # seconds without manager and runner after which nobody does

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from road_lab import get, nnictl, wait_for
 
 from nni.store.registry import ExperimentRegistry
 from nni.trial_runner.mounts import mounted_at
 
-PROGRAM = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
 TRIAL = """
 import os, nni
 x = nni.get_next_parameter()["x"]
@@ -36,24 +33,6 @@ pytestmark = [
     pytest.mark.requires_module("asyncssh"),
     pytest.mark.skipif(os.geteuid() != 0 or not os.access("/dev/fuse", os.W_OK), reason="FUSE cannot be used here"),
 ]
-
-
-def nnictl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=180
-    )
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.05)
-    return found
-
-
-def get(port: int, path: str) -> Any:
-    return httpx.get(f"http://127.0.0.1:{port}/api/v1/nni{path}", trust_env=False).json()
 
 
 def found_in(directory: Path, text: str) -> list[Path]:

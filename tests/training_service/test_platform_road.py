@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import road_lab
+from road_lab import wait_for
 
 from nni.store.registry import ExperimentRegistry
 
 pytestmark = pytest.mark.slow
-PROGRAM = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
 TRIAL = """
 import os, pathlib, sys, time, nni
 x = nni.get_next_parameter()["x"]
@@ -33,24 +33,10 @@ print("done", flush=True)
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=120
-    )
-
-
 def nnictl(*arguments: str) -> str:
-    done = run(*arguments)
+    done = road_lab.nnictl(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.05)
-    return found
 
 
 class Road:
@@ -105,8 +91,9 @@ class Road:
         wait_for(lambda: log("--show") == "hello from 0\n", "the log")
         wait_for(lambda: log("--show", "--stderr") == "a warning\n", "the errors")
         assert self.get(f"/trial-log/{first['id']}/trial.log").text == "hello from 0\n"
+        words = f"log trial {self.entry.id} --trial_id {first['id']} --follow".split()
         self._follower = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "log", "trial", self.entry.id, "--trial_id", first["id"], "--follow"],
+            [sys.executable, "-c", road_lab.PROGRAM, *words],
             stdout=subprocess.PIPE,
         )
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
+from road_lab import get, nnictl, wait_for
 
 from nni.store.registry import ExperimentRegistry
 
 pytestmark = [pytest.mark.slow, pytest.mark.requires_module("asyncssh")]
-PROGRAM = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
 TRIAL = """
 import time, nni
 x = nni.get_next_parameter()["x"]
@@ -28,12 +25,6 @@ for step in range(5):
     time.sleep(0.2)
 nni.report_final_result(x)
 """
-
-
-def nnictl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=120
-    )
 
 
 @pytest.fixture
@@ -70,18 +61,6 @@ def section(*servers: Any, **changes: Any) -> dict[str, Any]:
         for server in servers
     ]
     return {"platform": "remote", "machineList": machines, **changes}
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.05)
-    return found
-
-
-def get(port: int, path: str) -> Any:
-    return httpx.get(f"http://127.0.0.1:{port}/api/v1/nni{path}", trust_env=False).json()
 
 
 def test_an_experiment_on_two_machines_survives_its_manager_and_leaves_nothing_there(

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from road_lab import get, nnictl, wait_for
 
 from nni.store.registry import ExperimentRegistry
 from nni.trial_runner.mounts import mounted_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.requires_module("asyncssh")]
-PROGRAM = "import sys; sys.argv[0] = 'nnictl'; from nni.tools.nnictl.entry import main; main()"
 TRIAL = """
 import os, time, nni
 x = nni.get_next_parameter()["x"]
@@ -34,24 +32,6 @@ for step in range(3):
     time.sleep(0.1)
 nni.report_final_result(x)
 """
-
-
-def nnictl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=180
-    )
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.05)
-    return found
-
-
-def get(port: int, path: str) -> Any:
-    return httpx.get(f"http://127.0.0.1:{port}/api/v1/nni{path}", trust_env=False).json()
 
 
 @pytest.fixture
